@@ -1,0 +1,125 @@
+"""What a filter is, what it is given, and what it may look up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from gateway.mime.message import Message
+from gateway.model.exchange import Exchange
+from gateway.model.fact import Fact, FactSpec
+from gateway.model.rule import RuleSet
+from gateway.model.settings import Settings
+from gateway.text import Text
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEntry:
+    """An active blacklist entry as it is on record."""
+
+    id: str
+    entry: str  # canonical: address, @domain, *.domain, network, phone
+    reason: str
+    person: str  # "" where none is named
+    watched: bool  # only watched, not blocked
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A sender (or origin) as the records know it: first and last time, and how many mails."""
+
+    first: datetime
+    last: datetime
+    mails: int
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """The answer to one DNS question: `status` is ok, none (no such name or no such record) or failed (no answer).
+
+    `records` are texts: addresses, host names without the final dot, MX as "PREFERENCE HOST", TXT strings joined
+    as bytes decoded latin-1.
+    """
+
+    status: str
+    records: tuple[str, ...] = ()
+
+
+class Records(Protocol):
+    """What has been recorded before, read only. Every call may raise `StoreError`: then the fact is unknown."""
+
+    async def blocks(self, address: str = "", ip: str = "") -> Sequence[BlockEntry]:
+        """Active entries that cover the folded address or the IP, most exact first; quick where there is none."""
+
+    async def seen(self, sender: str, ip: str) -> Seen | None:
+        """The record of this folded sender at this origin IP."""
+
+    async def blocked_at(self, ip: str, besides: str) -> Sequence[BlockEntry]:
+        """Active entries on senders other than `besides` who wrote from this origin IP before."""
+
+    async def senders_at(self, ip: str, at_most: int) -> int:
+        """How many different senders wrote from this IP, counted up to `at_most`."""
+
+    async def mails_from(self, sender: str, since: datetime) -> int:
+        """How many mails of this folded sender were received since then."""
+
+
+class Dns(Protocol):
+    """Asynchronous DNS with a cache; never raises, never takes longer than the configured time."""
+
+    async def query(self, name: str, record_type: str) -> DnsAnswer:
+        """The answer for a name and a type such as TXT, MX, A, AAAA, PTR."""
+
+
+class Threads(Protocol):
+    """The bounded pool for work that would hold the event loop."""
+
+    def __call__(self, function: Callable[..., T], /, *arguments: object) -> Awaitable[T]:
+        """Run `function(*arguments)` in a worker thread."""
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Everything outside the message that a filter may ask."""
+
+    records: Records
+    dns: Dns
+    in_thread: Threads
+
+
+@dataclass
+class Case:
+    """One message as filters see it; `facts` holds what earlier filters found, `wanted` the keys that are asked for."""
+
+    exchange: Exchange
+    message: Message
+    settings: Settings
+    ruleset: RuleSet
+    lookups: Lookups
+    wanted: frozenset[str]
+    now: datetime
+    facts: dict[str, Fact] = field(default_factory=dict)
+    evidence: dict[str, object] = field(default_factory=dict)  # JSON for the record, such as DKIM keys seen
+
+
+class Filter(Protocol):
+    """A filter: its name, the facts it declares, the facts it needs, and whether it waits for others (DNS, disk)."""
+
+    name: str
+    facts: tuple[FactSpec, ...]
+    needs: tuple[str, ...]
+    waits: bool
+
+    async def find(self, case: Case) -> Mapping[str, Fact]:
+        """Facts by key. What it cannot find out it gives as `unknown(note)`; what it raises is caught and so noted."""
+
+
+def fact(name: str, kind: str, ja: str, en: str, **more: object) -> FactSpec:
+    """A declaration of a fact with its sentence in both languages."""
+    from gateway.model.fact import Kind
+
+    return FactSpec(name, Kind(kind), Text(ja, en), **more)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Sekisho: a mail gateway that screens customer mail, answers it, keeps it as evidence and passes it on."""

@@ -1,0 +1,168 @@
+"""The gateway's settings as immutable values, with the defaults of CONTRACT's config (sizes in bytes, times in seconds)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gateway.model.network import Network
+from gateway.text import Language
+
+DAY = 86400
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Who the shop is. `addresses` holds folded addresses and `@domain`s; mail for anything else is refused."""
+
+    name: str = "Shop"
+    contact: str = "support@shop.example"
+    addresses: tuple[str, ...] = ("shop@shop.example", "@order.shop.example")
+    owner: str = "owner@shop.example"
+    language: Language = "ja"
+    timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Tokyo"))
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where everything is kept. `database` is a URL with an absolute path for SQLite; `keep` is None for ever."""
+
+    database: str = "sqlite:///data/sekisho.db"
+    keep: int | None = 7 * 365 * DAY
+    minimum_free: int = 200 * 1024 * 1024  # below this much free disk mail is answered 452
+
+
+@dataclass(frozen=True)
+class Listen:
+    """A host and a port to listen on; `implicit_tls` for TLS from the first byte (RFC 8314)."""
+
+    host: str
+    port: int
+    implicit_tls: bool = False
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """Certificate chain and key in PEM; read again when either changes."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class SmtpLimits:
+    """Bounds on what a peer may do. Times in seconds; `line` is the longest text line in bytes without CRLF."""
+
+    max_size: int = 50 * 1024 * 1024
+    line: int = 1024 * 1024
+    command_line: int = 2048
+    recipients: int = 100
+    commands: int = 500  # a session, those that carry mail not counted
+    errors: int = 20
+    messages: int = 1000  # a session
+    connections: int = 1000
+    connections_per_ip: int = 50
+    connection_rate: int = 0  # new connections an IP a minute; 0: no limit
+    command_timeout: float = 300.0
+    data_timeout: float = 600.0  # the whole of DATA
+    data_stall: float = 180.0  # without a byte, RFC 5321 §4.5.3.2.5
+    received_hops: int = 50
+    memory: int = 512 * 1024 * 1024  # bytes of mail in flight over all sessions
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """The SMTP listeners. `hostname` is the name in the banner and in trace headers ("" means the machine's)."""
+
+    listen: tuple[Listen, ...] = (Listen("0.0.0.0", 25),)  # noqa: S104 - an MX listens on every address
+    tls: TlsFiles | None = None
+    hostname: str = ""
+    trusted_relays: tuple[Network, ...] = ()
+    proxy_protocol_from: tuple[Network, ...] = ()
+    limits: SmtpLimits = field(default_factory=SmtpLimits)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where mail is handed on: scheme lmtp, smtp, smtps or maildir. `path` for maildir, host and port otherwise."""
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    user: str = ""
+    password: str = field(default="", repr=False)
+    path: Path | None = None
+    starttls: str = "auto"  # auto: where offered | required | never
+    ca: Path | None = None  # CA certificates to judge the server by; None: the system's
+
+    @property
+    def name(self) -> str:
+        """The target without its secrets, as queue and log show it."""
+        return f"{self.scheme}:{self.path}" if self.path else f"{self.scheme}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """The smarthost for replies and notices. `return_path` replaces the null sender where a relay refuses it."""
+
+    target: Target
+    return_path: str = ""
+    sender: str = ""  # the From address of replies; "" means shop.contact
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The queue's behaviour. Times in seconds."""
+
+    give_up_after: int = 5 * DAY
+    first_retry: int = 60
+    longest_retry: int = 4 * 3600
+    concurrency: int = 10  # a destination
+    timeout: float = 300.0  # a delivery attempt
+
+
+@dataclass(frozen=True)
+class Replies:
+    """Caps of automatic replies: `per_day` in all, `per_address` a day for one recipient."""
+
+    per_day: int = 500
+    per_address: int = 3
+
+
+@dataclass(frozen=True)
+class Dns:
+    """Name servers as (host, port), () for the system's; `timeout` for one question, `budget` for one message."""
+
+    servers: tuple[tuple[str, int], ...] = ()
+    timeout: float = 2.0
+    budget: float = 10.0
+
+
+@dataclass(frozen=True)
+class Log:
+    """How the program itself logs: `level` and `format` (`auto` is text on a terminal, JSON otherwise)."""
+
+    level: str = "info"
+    format: str = "auto"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole config. All paths are absolute; `base` is the config file's folder."""
+
+    shop: Shop = field(default_factory=Shop)
+    storage: Storage = field(default_factory=Storage)
+    smtp: Smtp | None = field(default_factory=Smtp)
+    mailbox: Target = field(default_factory=lambda: Target("maildir", path=Path("data/maildir")))
+    outgoing: Outgoing | None = None
+    delivery: Delivery = field(default_factory=Delivery)
+    replies: Replies = field(default_factory=Replies)
+    dns: Dns = field(default_factory=Dns)
+    log: Log = field(default_factory=Log)
+    rules: Path = Path("rules.yaml")
+    templates: Path = Path("templates")
+    base: Path = Path()
+    source: Path | None = None  # the file these were read from
+    extra: Mapping[str, object] = field(default_factory=dict)
