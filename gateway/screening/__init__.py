@@ -1,0 +1,1 @@
+"""Screening: filters find out facts, rules turn them into a verdict."""
