@@ -10,43 +10,14 @@ from typing import Protocol, TypeVar
 from gateway.mime.message import Message
 from gateway.model.exchange import Exchange
 from gateway.model.fact import Fact, FactSpec
+from gateway.model.lookup import BlockEntry, DnsAnswer, Seen
 from gateway.model.rule import RuleSet
 from gateway.model.settings import Settings
 from gateway.text import Text
 
+__all__ = ["BlockEntry", "Case", "Dns", "DnsAnswer", "Filter", "Lookups", "Records", "Seen", "Threads", "fact"]
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class BlockEntry:
-    """An active blacklist entry as it is on record."""
-
-    id: str
-    entry: str  # canonical: address, @domain, *.domain, network, phone
-    reason: str
-    person: str  # "" where none is named
-    watched: bool  # only watched, not blocked
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A sender (or origin) as the records know it: first and last time, and how many mails."""
-
-    first: datetime
-    last: datetime
-    mails: int
-
-
-@dataclass(frozen=True, slots=True)
-class DnsAnswer:
-    """The answer to one DNS question: `status` is ok, none (no such name or no such record) or failed (no answer).
-
-    `records` are texts: addresses, host names without the final dot, MX as "PREFERENCE HOST", TXT strings joined
-    as bytes decoded latin-1.
-    """
-
-    status: str
-    records: tuple[str, ...] = ()
 
 
 class Records(Protocol):
