@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -51,7 +50,9 @@ def exchange_of(test: RuleTest, settings: Settings) -> Exchange:
     shop = next((a for a in settings.shop.addresses if not a.startswith("@")), settings.shop.contact)
     recipient = fields.get("to") or shop
     raw = Path(test.file).read_bytes() if test.file else _compose(fields, recipient)
-    peer = Peer(fields.get("ip") or "192.0.2.1", helo=fields.get("helo") or f"mail.{domain_of(sender) or 'example.com'}")
+    peer = Peer(
+        fields.get("ip") or "192.0.2.1", helo=fields.get("helo") or f"mail.{domain_of(sender) or 'example.com'}"
+    )
     return Exchange(crlf(raw), Envelope(_bare(sender), (_bare(recipient),), peer), source="explain")
 
 
@@ -62,31 +63,13 @@ def crlf(raw: bytes) -> bytes:
 
 def _compose(fields: Mapping[str, str], recipient: str) -> bytes:
     message = EmailMessage()
-    # A carrier's `a..b@docomo.ne.jp` is no RFC 5322 address: such From lines are written as they stand.
-    head = f"From: {_encode(fields.get('from') or 'customer@example.com')}\r\nTo: {_encode(recipient)}\r\n"
     message["Subject"] = fields.get("subject") or ""
     message["Date"] = datetime.now(UTC)
     message["Message-ID"] = "<test@example.com>"
     message.set_content(fields.get("body") or "")
-    return head.encode("ascii", "surrogateescape") + message.as_bytes().replace(b"\n", b"\r\n")
-
-
-def _encode(mailbox: str) -> str:
-    """A From or To value in ASCII: the display name as an encoded-word where it must be."""
-    if mailbox.isascii():
-        return mailbox
-    name, bracket, rest = mailbox.partition("<")
-    if bracket and rest.isascii():
-        return f"{Address(display_name=name.strip())!s}".removesuffix("<>") + f"<{rest}" if name.isascii() else (
-            _word(name.strip()) + f" <{rest}"
-        )
-    return _word(mailbox) if "@" not in mailbox else mailbox.encode("utf-8").decode("ascii", "surrogateescape")
-
-
-def _word(text: str) -> str:
-    from email.header import Header
-
-    return Header(text, "utf-8").encode(linesep="\r\n")
+    # From and To are written as they stand, in UTF-8 (RFC 6532): the library refuses a carrier's `a..b@docomo.ne.jp`.
+    head = f"From: {fields.get('from') or 'customer@example.com'}\r\nTo: {recipient}\r\n"
+    return head.encode() + message.as_bytes().replace(b"\n", b"\r\n")
 
 
 def _bare(mailbox: str) -> str:

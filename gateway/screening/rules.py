@@ -31,9 +31,7 @@ def evaluate(rule: Rule, facts: Facts) -> RuleTrace:
     any_of = [_look(c, facts, "any") for c in rule.any]
     unless = [_look(c, facts, "unless") for c in rule.unless]
     matched = (
-        all(c.holds for c in when)
-        and (not any_of or any(c.holds for c in any_of))
-        and not any(c.holds for c in unless)
+        all(c.holds for c in when) and (not any_of or any(c.holds for c in any_of)) and not any(c.holds for c in unless)
     )
     return RuleTrace(rule.name, rule.at, rule.mode, matched, (*when, *any_of, *unless))
 

@@ -102,7 +102,9 @@ class Screener:
         """The keys asked for and the filters that find them, with what those need in turn; once a ruleset."""
         plan = self._plans.get((ruleset.hash, all_facts))
         if plan is None:
-            everything = {s.name for f in self._filters for s in f.facts if s.argument != "name"} if all_facts else set()
+            everything = (
+                {s.name for f in self._filters for s in f.facts if s.argument != "name"} if all_facts else set()
+            )
             wanted = frozenset(ruleset.keys | ALWAYS | everything)
             plan = (wanted, needed(self._filters, wanted))
             if len(self._plans) > 8:

@@ -1,0 +1,1 @@
+"""The command `sekisho`: a file a verb."""

@@ -1,0 +1,89 @@
+"""What every verb needs to know: which config, which language, for people or for programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from gateway.config import load_ruleset, load_settings
+from gateway.errors import NotFound
+from gateway.model.rule import RuleSet
+from gateway.model.settings import Settings
+from gateway.store.engine import Store, open_store
+from gateway.text import Text
+
+_NO_CONFIG = Text("設定ファイルが見つかりません。{path} を探しました。", "no config file is found; looked for {path}")
+_NO_CONFIG_MEND = Text(
+    "「sekisho init フォルダー」で一式を作り、「sekisho -c フォルダー/config.yaml …」のように指定してください。",
+    "make one with `sekisho init DIR`, then name it: `sekisho -c DIR/config.yaml …`",
+)
+
+
+@dataclass
+class Context:
+    """The global options of one call, and what is read because of them."""
+
+    config: Path | None = None
+    lang: str = ""
+    json: bool = False
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def path(self) -> Path:
+        """The config file: `-c`, else SEKISHO_CONFIG, else ./config.yaml."""
+        return self.config or Path(self.environ.get("SEKISHO_CONFIG") or "config.yaml")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; raises `ConfigError`, or `NotFound` where there is no file."""
+        if not self.path.is_file():
+            raise NotFound(_NO_CONFIG.with_(path=self.path), _NO_CONFIG_MEND)
+        return load_settings(self.path, self.environ)
+
+    @property
+    def language(self) -> str:
+        """The language people read: `--lang`, else the shop's, else the terminal's."""
+        if self.lang:
+            return self.lang
+        if "settings" in self.__dict__:
+            return self.settings.shop.language
+        return terminal_language(self.environ)
+
+    def rules(self) -> RuleSet:
+        """The rules that the config names."""
+        from filters.registry import SPECS
+
+        return load_ruleset(self.settings.rules, SPECS, settings=self.settings)
+
+    @asynccontextmanager
+    async def store(self, *, create: bool = True) -> AsyncIterator[Store]:
+        """The database of the config, closed at the end."""
+        opened = await open_store(self.settings.storage.database, create=create)
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+
+_current: ContextVar[Context] = ContextVar("context")
+
+
+def current() -> Context:
+    """The context of the running command."""
+    return _current.get()
+
+
+def enter(context: Context) -> None:
+    """Make `context` the running command's."""
+    _current.set(context)
+
+
+def terminal_language(environ: dict[str, str]) -> str:
+    """`ja` where the terminal's locale is Japanese, otherwise `en`."""
+    locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
+    return "ja" if locale.startswith("ja") else "en"
