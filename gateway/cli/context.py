@@ -9,13 +9,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gateway.config import load_ruleset, load_settings
 from gateway.errors import NotFound
-from gateway.model.rule import RuleSet
-from gateway.model.settings import Settings
-from gateway.store.engine import Store, open_store
 from gateway.text import Text
+
+# What a verb does not use is not imported: `sekisho --help` answers at once.
+if TYPE_CHECKING:
+    from gateway.model.rule import RuleSet
+    from gateway.model.settings import Settings
+    from gateway.store.engine import Store
 
 _NO_CONFIG = Text("設定ファイルが見つかりません。{path} を探しました。", "no config file is found; looked for {path}")
 _NO_CONFIG_MEND = Text(
@@ -43,6 +46,8 @@ class Context:
         """The settings; raises `ConfigError`, or `NotFound` where there is no file."""
         if not self.path.is_file():
             raise NotFound(_NO_CONFIG.with_(path=self.path), _NO_CONFIG_MEND)
+        from gateway.config import load_settings
+
         return load_settings(self.path, self.environ)
 
     @property
@@ -58,11 +63,15 @@ class Context:
         """The rules that the config names."""
         from filters.registry import SPECS
 
+        from gateway.config import load_ruleset
+
         return load_ruleset(self.settings.rules, SPECS, settings=self.settings)
 
     @asynccontextmanager
     async def store(self, *, create: bool = True) -> AsyncIterator[Store]:
         """The database of the config, closed at the end."""
+        from gateway.store.engine import open_store
+
         opened = await open_store(self.settings.storage.database, create=create)
         try:
             yield opened

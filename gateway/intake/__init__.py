@@ -1,0 +1,1 @@
+"""How mail comes in: by SMTP, and the one `receive` that every way of coming in shares."""

@@ -1,0 +1,1 @@
+"""What keeps a running gateway healthy: its log, its health, its housekeeping."""
