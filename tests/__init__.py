@@ -1,0 +1,1 @@
+"""The test suite: unit (pure, quick), integration (real servers, real files), bench (measurements)."""
