@@ -120,7 +120,6 @@ def dovecot() -> Iterator[Dovecot]:
     binary = program("dovecot")
     if binary is None or not Path("/usr/lib/dovecot/lmtp").exists() or not Path("/usr/lib/dovecot/imap").exists():
         want("dovecot", "packages dovecot-imapd and dovecot-lmtpd")
-    assert binary is not None
     root = os.geteuid() == 0
     me = pwd.getpwnam("mail") if root else pwd.getpwuid(os.geteuid())  # Dovecot keeps no mail as root
     users = "" if root else f"default_internal_user = {me.pw_name}\ndefault_login_user = {me.pw_name}"

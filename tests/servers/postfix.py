@@ -93,7 +93,6 @@ def _require() -> str:
         want("postfix", "package postfix")
     if os.geteuid() != 0:
         want("postfix", "its master process starts as root only")
-    assert binary is not None
     return binary
 
 
@@ -133,9 +132,8 @@ def run_postfix(
         if started.returncode != 0:
             raise RuntimeError(f"postfix start: {started.stderr.decode()}{tail(folder / 'mail.log')}")
         try:
-            wait_until(
-                lambda: answers(("127.0.0.1", port)), "postfix answers", detail=lambda: tail(folder / "mail.log")
-            )
+            log_file = folder / "mail.log"
+            wait_until(lambda: answers(("127.0.0.1", port)), "postfix answers", detail=lambda: tail(log_file))
             yield Postfix(folder, port, int((queue / "pid" / "master.pid").read_text()))
         finally:
             subprocess.run([*command, "stop"], capture_output=True, timeout=60, check=False)

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,8 +25,8 @@ def servers_required() -> bool:
     return os.environ.get("CI", "").lower() in {"true", "1"} or os.environ.get("SEKISHO_REQUIRE_SERVERS") == "1"
 
 
-def want(server: str, why: str) -> None:
-    """Give up this test for want of a server: a skip that the closing line names, a failure where servers are required."""
+def want(server: str, why: str) -> NoReturn:
+    """Give up this test for want of a server: the closing line names the skip; where servers are required it fails."""
     reason = f"{WANT}{server} ({why})"
     if servers_required():
         pytest.fail(reason, pytrace=False)
@@ -47,7 +48,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def server_folder(server: str, parent: Path | None = None) -> Iterator[Path]:
-    """A folder with a short path (unix sockets end at 107 bytes) that the server's own users may enter; removed at the end."""
+    """A folder that the server's own users may enter, removed at the end; its path is short (sockets: 107 bytes)."""
     folder = Path(tempfile.mkdtemp(prefix=f"sekisho-{server}-", dir=parent))
     folder.chmod(0o755)
     try:

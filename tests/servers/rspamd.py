@@ -1,4 +1,4 @@
-"""rspamd with the rules its package ships, as a milter on a unix socket, its Redis beside it, and no name server to ask."""
+"""rspamd with the rules its package ships, as a milter on a unix socket, its Redis beside it, and no network."""
 
 from __future__ import annotations
 
@@ -34,8 +34,6 @@ def run_rspamd(*, name_server: tuple[str, int] = ("127.0.0.1", 9), parent: Path 
         want("rspamd", "package rspamd")
     if redis is None:
         want("redis", "package redis-server")
-    assert binary is not None
-    assert redis is not None
     root = os.geteuid() == 0
     with server_folder("rspamd", parent) as folder, contextlib.ExitStack() as stack:
         redis_socket, milter_socket = folder / "redis.sock", folder / "milter.sock"

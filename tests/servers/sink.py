@@ -21,7 +21,7 @@ _PACKAGE = "package postfix"
 
 @dataclass
 class Sink:
-    """A running smtp-sink: how many messages it took, when it took the last one, and their bytes where it dumps them."""
+    """A running smtp-sink: how many messages it took, when it took the last one, and their bytes if it dumps them."""
 
     port: int
     folder: Path | None
@@ -55,13 +55,13 @@ class Sink:
 
 
 def _content(dump: bytes) -> bytes:
-    """What came by DATA: smtp-sink writes its X-* notes and one Received field of three lines first, and LF for CRLF."""
+    """What came by DATA: smtp-sink puts X-* notes and a Received field of three lines on top, a blank line below."""
     lines = dump.split(b"\n")
     at = next(number for number, line in enumerate(lines) if line.startswith(b"Received: "))
     at += 1
     while lines[at][:1] in {b" ", b"\t"}:
         at += 1
-    return b"\r\n".join(lines[at:])
+    return b"\r\n".join(lines[at:-1])
 
 
 @contextlib.contextmanager
@@ -70,7 +70,6 @@ def run_sink(port: int | None = None, *, dump: bool = True, options: tuple[str, 
     binary = program("smtp-sink")
     if binary is None:
         want("smtp-sink", _PACKAGE)
-    assert binary is not None
     port = port or free_port()
     with server_folder("sink") as folder:
         command = [binary, "-4", "-c", *options]
@@ -113,11 +112,10 @@ def smtp_source(
     options: tuple[str, ...] = (),
     timeout: float = 300.0,
 ) -> float:
-    """Send `messages` by smtp-source and return the seconds it took; RuntimeError where the peer refused any of them."""
+    """Send `messages` by smtp-source and return the seconds it took; RuntimeError where the peer refused one."""
     binary = program("smtp-source")
     if binary is None:
         want("smtp-source", _PACKAGE)
-    assert binary is not None
     command = [binary, "-4", "-s", str(sessions), "-m", str(messages), "-l", str(length), "-f", sender, "-t", recipient]
     command += [*(("-d",) if reuse else ()), *options, f"127.0.0.1:{port}"]
     started = time.monotonic()
