@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from gateway.model.address import ZERO_WIDTH
-from gateway.model.entry import Who, address_keys, ip_keys, parse_entry
-from gateway.model.network import Network, parse_ip
+from gateway.model.entry import Entry, Who, address_keys, parse_entry
+from gateway.model.network import BITS, Network, parse_ip, parse_network
+
+# Forms that are their own canonical key, read without the general parser; they are nearly all lines of a large list.
+_PLAIN = re.compile(r"(?:\*\.|[a-z0-9_.+=-]*@)(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
+_PREFIX = re.compile(r"((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:/([12]?[0-9]|3[0-2]))?")
+_BLOCK = 1 << 20  # characters split into lines at a time, so that a large list never stands in memory as single lines
 
 
 class KeyIndex:
@@ -23,11 +30,20 @@ class KeyIndex:
 
     __slots__ = ("_hashes", "_origins")
 
-    def __init__(self, keys: Sequence[str], origins: Sequence[int] | None = None) -> None:
-        hashes = [hash(key) for key in keys]
+    def __init__(self, keys: Iterable[str], origins: Sequence[int] | None = None) -> None:
+        self._set(array("q", map(hash, keys)), origins)
+
+    @classmethod
+    def of_hashes(cls, hashes: Sequence[int], origins: Sequence[int]) -> KeyIndex:
+        """The index over keys of which only `hash(key)`, taken in this process, is known."""
+        index = cls.__new__(cls)
+        index._set(hashes, origins)
+        return index
+
+    def _set(self, hashes: Sequence[int], origins: Sequence[int] | None) -> None:
         order = sorted(range(len(hashes)), key=hashes.__getitem__)
-        self._hashes = array("q", (hashes[i] for i in order))
-        self._origins = array("I", (origins[i] if origins else i for i in order))
+        self._hashes = array("q", map(hashes.__getitem__, order))
+        self._origins = array("I", map(origins.__getitem__, order) if origins else order)
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -45,42 +61,92 @@ class KeyIndex:
 
 
 class NetworkIndex:
-    """A set of networks, merged into disjoint ranges: 8 bytes a range for IPv4, one bisection a look-up."""
+    """A set of networks: merged ranges answer whether an IP is in one, sorted prefixes say in which.
 
-    __slots__ = ("_first4", "_first6", "_last4", "_last6")
+    16 bytes a network for IPv4 at most; one bisection where the IP is in none, one more for each prefix length in use
+    where it is.
+    """
 
-    def __init__(self, networks: Iterable[Network]) -> None:
-        ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+    __slots__ = ("_first", "_last", "_lengths", "_prefixes")
+
+    def __init__(self, networks: Iterable[Network] = ()) -> None:
+        packed: dict[int, list[int]] = {4: [], 6: []}
         for network in networks:
-            ranges[network.version].append((network.first, network.last))
-        first, last = _merge(ranges[4])
-        self._first4, self._last4 = array("I", first), array("I", last)
-        self._first6, self._last6 = _merge(ranges[6])
+            packed[network.version].append(_pack(network))
+        self._set(packed[4], packed[6])
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[str]) -> NetworkIndex:
+        """The index over networks as text, such as `192.0.2.0/24`; a text that is no network is left out."""
+        builder = ListBuilder("")
+        for text in texts:
+            builder.add(text, 0)
+        return builder.build().networks
+
+    @classmethod
+    def of_packed(cls, v4: list[int], v6: list[int]) -> NetworkIndex:
+        """The index over packed networks, as `ListBuilder` gathers them."""
+        index = cls.__new__(cls)
+        index._set(v4, v6)
+        return index
+
+    def _set(self, v4: list[int], v6: list[int]) -> None:
+        first4, last4, lengths4 = _merge(v4)
+        first6, last6, lengths6 = _merge(v6)
+        self._first: dict[int, Sequence[int]] = {4: array("I", first4), 6: first6}
+        self._last: dict[int, Sequence[int]] = {4: array("I", last4), 6: last6}
+        self._prefixes: dict[int, Sequence[int]] = {4: array("Q", v4), 6: v6}
+        self._lengths = {4: lengths4, 6: lengths6}
 
     def __len__(self) -> int:
-        return len(self._first4) + len(self._first6)
+        """How many networks were put in, one that was put in twice counted twice."""
+        return len(self._prefixes[4]) + len(self._prefixes[6])
 
     def __contains__(self, ip: str) -> bool:
         found = parse_ip(ip)
-        if found is None:
-            return False
+        return found is not None and self._holds(*found)
+
+    def _holds(self, version: int, number: int) -> bool:
+        at = bisect_right(self._first[version], number) - 1
+        return at >= 0 and number <= self._last[version][at]
+
+    def covering(self, ip: str) -> Iterator[Network]:
+        """The networks of the set that hold the IP, longest prefix first."""
+        found = parse_ip(ip)
+        if found is None or not self._holds(*found):
+            return
         version, number = found
-        firsts: Sequence[int] = self._first4 if version == 4 else self._first6
-        lasts: Sequence[int] = self._last4 if version == 4 else self._last6
-        at = bisect_right(firsts, number) - 1
-        return at >= 0 and number <= lasts[at]
+        prefixes = self._prefixes[version]
+        for host_bits in self._lengths[version]:
+            first = number >> host_bits << host_bits
+            wanted = first << 8 | host_bits
+            at = bisect_left(prefixes, wanted)
+            if at < len(prefixes) and prefixes[at] == wanted:
+                yield Network(version, first, BITS[version] - host_bits)
 
 
-def _merge(ranges: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+def _pack(network: Network) -> int:
+    """A network as one number: its first address, and in the lowest 8 bits how many host bits it has."""
+    return network.first << 8 | (BITS[network.version] - network.length)
+
+
+def _merge(packed: list[int]) -> tuple[list[int], list[int], tuple[int, ...]]:
+    """Sorts `packed`; gives first and last addresses of disjoint ranges, and the numbers of host bits in use."""
+    packed.sort()
     first: list[int] = []
     last: list[int] = []
-    for low, high in sorted(ranges):
-        if last and low <= last[-1] + 1:
-            last[-1] = max(last[-1], high)
+    end = -2
+    for one in packed:
+        low = one >> 8
+        high = low | ((1 << (one & 255)) - 1)
+        if low <= end + 1:
+            if high > end:
+                last[-1] = end = high
         else:
             first.append(low)
             last.append(high)
-    return first, last
+            end = high
+    return first, last, tuple(sorted({one & 255 for one in packed}))
 
 
 def fold_text(text: str) -> str:
@@ -107,50 +173,106 @@ class ListIndex:
     name: str
     keys: KeyIndex
     networks: NetworkIndex
-    until: dict[str, date] = field(default_factory=dict)  # entries that end, by canonical key
-    network_keys: KeyIndex = field(default_factory=lambda: KeyIndex(()))
+    until: Mapping[str, date] = field(default_factory=dict)  # entries that end, by canonical key
 
     @classmethod
     def build(cls, name: str, lines: Iterable[ListLine]) -> ListIndex:
         """The index over `lines`; a line that is no address, domain or network is kept as plain text."""
-        keys: list[str] = []
-        origins: list[int] = []
-        network_keys: list[str] = []
-        network_origins: list[int] = []
-        networks: list[Network] = []
-        until: dict[str, date] = {}
+        builder = ListBuilder(name)
         for line in lines:
-            entry = parse_entry(line.text)
-            if entry is not None and entry.network is not None:
-                key = entry.value
-                networks.append(entry.network)
-                network_keys.append(key)
-                network_origins.append(line.line)
-            else:
-                named = entry is not None and entry.who is not Who.PHONE
-                key = entry.value if entry is not None and named else fold_text(line.text.strip())
-                keys.append(key)
-                origins.append(line.line)
-            if line.until is not None:
-                until[key] = line.until
-        return cls(
-            name, KeyIndex(keys, origins), NetworkIndex(networks), until, KeyIndex(network_keys, network_origins)
-        )
+            builder.add(line.text, line.line, line.until)
+        return builder.build()
+
+    def __len__(self) -> int:
+        return len(self.keys) + len(self.networks)
 
     def match_address(self, address: str, today: date) -> str | None:
         """The entry that covers an address: itself, its `@domain`, or a `*.parent`."""
-        return self._first(self.keys, address_keys(address), today)
+        return self._first(address_keys(address), today)
 
     def match_ip(self, ip: str, today: date) -> str | None:
         """The longest network of the list that holds the IP."""
-        return self._first(self.network_keys, ip_keys(ip), today) if ip in self.networks else None
+        for network in self.networks.covering(ip):
+            key = str(network)
+            if not self._ended(key, today):
+                return key
+        return None
 
     def match_text(self, text: str, today: date) -> str | None:
         """The entry that equals the text after folding."""
-        return self._first(self.keys, (fold_text(text.strip()),), today)
+        return self._first((fold_text(text.strip()),), today)
 
-    def _first(self, index: KeyIndex, keys: Iterable[str], today: date) -> str | None:
+    def _first(self, keys: Iterable[str], today: date) -> str | None:
         for key in keys:
-            if key in index and not (key in self.until and self.until[key] < today):
+            if key in self.keys and not self._ended(key, today):
                 return key
         return None
+
+    def _ended(self, key: str, today: date) -> bool:
+        return bool(self.until) and key in self.until and self.until[key] < today
+
+
+class ListBuilder:
+    """Gathers the lines of a list; a million lines in a common form take about two seconds."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._hashes = array("q")
+        self._origins = array("I")
+        self._packed: dict[int, list[int]] = {4: [], 6: []}
+        self._timed: dict[str, list[date]] = {}
+
+    def add(self, text: str, line: int, until: date | None = None) -> Entry | None:
+        """Adds one entry; gives what it was taken for, None for plain text. `until` is the last day it counts."""
+        entry = parse_entry(text)
+        if entry is not None and entry.network is not None:
+            key = entry.value
+            self._packed[entry.network.version].append(_pack(entry.network))
+        else:
+            named = entry is not None and entry.who is not Who.PHONE
+            key = entry.value if entry is not None and named else fold_text(text.strip())
+            self._hashes.append(hash(key))
+            self._origins.append(line)
+        if until is not None:
+            self._timed.setdefault(key, []).append(until)
+        return entry
+
+    def add_text(self, text: str) -> Iterator[tuple[int, str]]:
+        """Adds the lines of a file that are in a common form, and gives every other one with its number for `add`."""
+        hashes, origins, networks = self._hashes, self._origins, self._packed[4]
+        for number, line in _lines(text):
+            if _PLAIN.fullmatch(line):
+                hashes.append(hash(line))
+                origins.append(number)
+                continue
+            prefix = _PREFIX.fullmatch(line)
+            found = parse_ip(prefix[1]) if prefix else None
+            if prefix is not None and found is not None:
+                host_bits = 32 - int(prefix[2] or 32)
+                networks.append((found[1] >> host_bits << host_bits) << 8 | host_bits)
+            elif line:
+                yield number, line
+
+    def build(self) -> ListIndex:
+        """The finished index. An entry that stands twice ends with its last line, or never where one has no end."""
+        until: dict[str, date] = {}
+        if self._timed:
+            seen = Counter(self._hashes)
+            networks = Counter(self._packed[4]) + Counter(self._packed[6])
+            for key, dates in self._timed.items():
+                network = parse_network(key)
+                if (networks[_pack(network)] if network else seen[hash(key)]) == len(dates):
+                    until[key] = max(dates)
+        keys = KeyIndex.of_hashes(self._hashes, self._origins)
+        return ListIndex(self._name, keys, NetworkIndex.of_packed(self._packed[4], self._packed[6]), until)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Each line of a text with its number, without the blanks around it."""
+    number, at = 0, 0
+    while at < len(text):
+        end = text.find("\n", at + _BLOCK)
+        end = len(text) if end < 0 else end
+        for number, line in enumerate(text[at:end].split("\n"), number + 1):  # noqa: B020 - the count goes on
+            yield number, line.strip()
+        at = end + 1
