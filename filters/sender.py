@@ -1,0 +1,137 @@
+"""Who wrote: the addresses of envelope and header, and what kind of addresses they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from gateway.mime.message import Message
+
+from filters.api import Case, fact
+from filters.data import listed
+from filters.typo import meant
+from gateway.model.address import domain_of, fold_address
+from gateway.model.envelope import Envelope
+from gateway.model.fact import Fact
+from gateway.model.return_path import original_sender
+from gateway.text import Text
+
+# A header may name thousands of addresses: more than these are never looked at.
+MOST_ADDRESSES = 50
+
+_NO_SENDER = Text("差出人アドレスがありません。", "there is no sender address")
+_NULL = Text("空のエンベロープ送信者（エラー通知など）です。", "the null envelope sender (bounces and the like)")
+_AS_GIVEN = Text("受信した表記: {given}", "as received: {given}")
+_STRIPPED = Text("比較には {plain} を使います。", "compared as {plain}")
+_ON_LIST = Text("{domain} は一覧にあります。", "{domain} is on the list")
+_MANY_FROM = Text("From に複数のアドレスがあります。", "From names more than one address")
+
+
+def senders_of(envelope: Envelope, message: Message) -> tuple[str, ...]:
+    """The folded senders: the From address where there is exactly one, then the envelope sender where it differs."""
+    found: list[str] = []
+    written = header_addresses(message, "from")
+    if len(written) == 1:
+        found.append(written[0])
+    behind = original_sender(envelope.mail_from)
+    if behind and behind not in found:
+        found.append(behind)
+    return tuple(found)
+
+
+def sender_key(envelope: Envelope, message: Message) -> str:
+    """The folded address under which the message's sender is recorded; "" where there is none."""
+    found = senders_of(envelope, message)
+    return found[0] if found else ""
+
+
+def header_addresses(message: Message, name: str) -> tuple[str, ...]:
+    """The folded addresses of a header, each once, in order, at most `MOST_ADDRESSES`."""
+    return _unique(mailbox.address for mailbox in message.addresses(name)[:MOST_ADDRESSES])
+
+
+class Sender:
+    """Finds the addresses of a message; waits for nobody."""
+
+    name = "sender"
+    facts = (
+        fact(
+            "sender",
+            "address",
+            "差出人：From またはエンベロープの送信者",
+            "who wrote: From or envelope sender",
+            many=True,
+        ),
+        fact("envelope_sender", "address", "エンベロープの送信者（MAIL FROM）", "the envelope sender (MAIL FROM)"),
+        fact("from", "address", "From のアドレス", "the addresses in From", many=True),
+        fact("reply_to", "address", "Reply-To のアドレス", "the addresses in Reply-To", many=True),
+        fact("recipient", "address", "エンベロープの宛先（RCPT TO）", "the envelope recipients (RCPT TO)", many=True),
+        fact("from_name", "text", "From の表示名", "the display name in From"),
+        fact("free_mail", "yes/no", "差出人がフリーメールか", "whether the sender uses free mail"),
+        fact("disposable", "yes/no", "差出人が使い捨てアドレスか", "whether the sender's address is a throw-away one"),
+        fact(
+            "address_typo",
+            "address",
+            "差出人アドレスが誤記らしいときの正しいと思われるアドレス",
+            "the address probably meant where the sender's looks mistyped",
+        ),
+    )
+    needs: tuple[str, ...] = ()
+    waits = False
+
+    async def find(self, case: Case) -> Mapping[str, Fact]:
+        """All facts about the addresses; those that need lists or judgement only where they are asked for."""
+        envelope, message = case.exchange.envelope, case.message
+        senders = senders_of(envelope, message)
+        mailboxes = message.addresses("from")[:MOST_ADDRESSES]
+        written = _unique(mailbox.address for mailbox in mailboxes)
+        found = {
+            "sender": Fact(senders) if senders else Fact(None, _NO_SENDER),
+            "envelope_sender": _envelope_sender(envelope.mail_from),
+            "from": Fact(written or None, _MANY_FROM if len(written) > 1 else None),
+            "reply_to": Fact(header_addresses(message, "reply-to") or None),
+            "recipient": Fact(_unique(envelope.recipients) or None),
+            "from_name": Fact(next((mailbox.name for mailbox in mailboxes if mailbox.name), None)),
+        }
+        for name in ("free_mail", "disposable"):
+            if name in case.wanted:
+                found[name] = _on_list(senders, name)
+        if "address_typo" in case.wanted:
+            found["address_typo"] = _typo(envelope, message)
+        return found
+
+
+def _envelope_sender(given: str) -> Fact:
+    folded = fold_address(given)
+    if not folded:
+        return Fact(None, _NULL)
+    behind = original_sender(given)
+    if behind != folded:
+        return Fact(folded, _STRIPPED.with_(plain=behind))
+    return Fact(folded, _AS_GIVEN.with_(given=given) if given != folded else None)
+
+
+def _on_list(senders: tuple[str, ...], name: str) -> Fact:
+    for address in senders:
+        entry = _listed(domain_of(address), name)
+        if entry is not None:
+            return Fact(True, _ON_LIST.with_(domain=entry))
+    return Fact(False)
+
+
+_listed = lru_cache(maxsize=4096)(listed)
+
+
+def _typo(envelope: Envelope, message: Message) -> Fact:
+    """The first suggestion for From, then Reply-To (where an answer would go), else for the envelope sender."""
+    given = [m.address for name in ("from", "reply-to") for m in message.addresses(name)[:3]] or [envelope.mail_from]
+    for address in given:
+        suggestion = meant(address)
+        if suggestion is not None:
+            return Fact(suggestion.address, suggestion.why)
+    return Fact(None)
+
+
+def _unique(addresses: Iterable[str]) -> tuple[str, ...]:
+    folded = (fold_address(address) for address in addresses)
+    return tuple(dict.fromkeys(address for address in folded if address))
