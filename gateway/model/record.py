@@ -1,0 +1,60 @@
+"""A record of the evidence log: its canonical JSON (RFC 8785) and the leaf that commits to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+VERSION = "sekisho/1"
+
+# Times and numbers of a record are texts and integers: a float has no one spelling that every reader agrees on.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def canonical_json(record: Mapping[str, Any]) -> str:
+    """The record as RFC 8785 writes it; TypeError on floats, and on keys that are not ASCII text.
+
+    Lone surrogates, which have no UTF-8, are replaced by U+FFFD.
+    """
+    _check(record)
+    text = _encode(record)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def time_text(at: datetime) -> str:
+    """An aware UTC time as RFC 3339 writes it, with microseconds: `2026-01-31T04:05:06.000007Z`."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond:06d}Z"
+
+
+def leaf_text(seq: int, at: datetime, kind: str, salt: bytes, record: str) -> bytes:
+    """The leaf `sekisho/1 SEQ UTC-TIME KIND sha256(SALT32 ‖ RECORD)`; there is no personal data in it."""
+    return bare_leaf_text(seq, at, kind, hashlib.sha256(salt + record.encode()).hexdigest())
+
+
+def bare_leaf_text(seq: int, at: datetime, kind: str, digest: str) -> bytes:
+    """The leaf of a record of which only the salted digest (hex) is known."""
+    return f"{VERSION} {seq} {time_text(at)} {kind} {digest}".encode("ascii")
+
+
+def _check(value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not (isinstance(key, str) and key.isascii()):
+                raise TypeError(f"not a key of a record: {key!r}")
+            if inner.__class__ is not str:
+                _check(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            if inner.__class__ is not str:
+                _check(inner)
+    elif isinstance(value, float):
+        raise TypeError("a record holds no floats")
