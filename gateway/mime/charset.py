@@ -1,0 +1,179 @@
+"""Bytes to text under whatever charset label a mailer gave, right or wrong (RFC 2045 to 2047, RFC 1468)."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from functools import lru_cache
+from typing import Final
+
+from gateway.mime import jis
+
+_ALIASES: Final = {
+    "jis": "jis x-jis iso2022jp csiso2022jp",
+    "cp932": "cp932 ms932 windows932 windows31j sjis xsjis shiftjis xshiftjis mskanji csshiftjis cswindows31j sjiswin "
+    "shiftjiswin shiftjisx0213 shiftjis2004 sjisdocomo",
+    "euc": "eucjp xeuc xeucjp ujis cp51932 eucjpms eucjpwin cseucpkdfmtjapanese",
+    "utf-8": "utf8 xutf8 unicode11utf8 cp65001 utf8mb4 unicode20utf8",
+    "ascii": "ascii usascii ansix341968 iso646us 7bit us",
+    "cp1252": "iso88591 latin1 windows1252 cp1252 xansi l1 iso88591windows",
+    "gb18030": "gb2312 gbk xgbk cp936 gb18030 euccn",
+    "cp949": "ksc56011987 euckr cp949 ksc5601 uhc",
+    "big5hkscs": "big5 xbig5 cp950 big5hkscs",
+    "iso8859-8": "iso88598i iso88598e",
+    "cp874": "windows874 iso885911",
+}
+_FOLDED: Final = {label: codec for codec, labels in _ALIASES.items() for label in labels.split()}
+# Text codecs of Python that are no charsets, or that a sender could abuse.
+_NOT_A_CHARSET: Final = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "unicode-escape"}
+_STATEFUL: Final = {"utf-7", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "hz"}
+_KANA: Final = re.compile("[\u3041-\u30fe]")
+_HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]")
+_STRANGE: Final = re.compile("[\ufffd\ue000-\uf8ff\x80-\x9f]")
+_IDEOGRAPH: Final = re.compile("[\u4e00-\u9fff\u3000-\u3002\uff01-\uff5e]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_THREE_BYTES: Final = re.compile(rb"[\xe2-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
+
+@lru_cache(maxsize=1024)
+def codec_for(label: str) -> str:
+    """The codec for a charset label: a Python codec, `jis`, `euc`, or "" where the label means nothing."""
+    folded = re.sub(r"[^a-z0-9]", "", label[:64].lower())
+    if folded in _FOLDED:
+        return _FOLDED[folded]
+    if folded.startswith(("iso2022jp", "cp5022", "xiso2022jp")):
+        return "jis"
+    try:
+        found = codecs.lookup(label[:64].strip())
+    except (LookupError, ValueError):
+        return ""
+    text = getattr(found, "_is_text_encoding", True)
+    return found.name if text and found.name not in _NOT_A_CHARSET else ""
+
+
+def decode(data: bytes, label: str = "") -> str:
+    """The text of `data`: by its label where that fits, by what the bytes say where it does not. Never raises."""
+    codec = codec_for(label) if label else ""
+    if b"\x1b" in data and codec not in _STATEFUL and jis.ESCAPE.search(data):
+        # Also under another label: no other charset of mail has these sequences.
+        return _jis(data)
+    if codec in _STATEFUL or codec.startswith("iso2022"):
+        return _loose(data, codec)
+    if data.isascii():
+        if codec == "jis" and (b"\x0e" in data):
+            return jis.decode(data)
+        return data.decode("ascii")
+    return _eight_bit(data, codec)
+
+
+def guess(data: bytes) -> str:
+    """The text of bytes without a label, such as a raw 8-bit header."""
+    return decode(data, "")
+
+
+def _loose(data: bytes, codec: str) -> str:
+    try:
+        return _SURROGATE.sub("\ufffd", data.decode(codec, "replace"))
+    except (UnicodeError, LookupError, ValueError):
+        return data.decode("latin-1")
+
+
+def _jis(data: bytes) -> str:
+    return jis.decode(data, _eight_bit_guess)
+
+
+def _eight_bit(data: bytes, codec: str) -> str:
+    utf8 = _strict(data, "utf-8")
+    if codec == "utf-8":
+        return utf8 if utf8 is not None else _broken_utf8(data)
+    if utf8 is not None and (codec in ("", "ascii", "jis") or _THREE_BYTES.search(data)):
+        return utf8  # three-byte sequences never come about by chance in another charset
+    if codec in ("", "ascii", "jis"):
+        return _eight_bit_guess(data)
+    if codec in ("cp932", "euc"):
+        other = "euc" if codec == "cp932" else "cp932"
+        first = _strict(data, codec)
+        if first is not None and not _strange(first):
+            return first
+        second = _strict(data, other)
+        if second is not None and not _strange(second) and _KANA.search(second):
+            return second
+        return first if first is not None else _replaced(data, codec)
+    if codec == "cp1252":
+        # The label that mailers write when they do not know.
+        japanese = _japanese(data)
+        if japanese is not None and len(_KANA.findall(japanese)) >= 2:
+            return japanese
+        return _latin(data)
+    return _loose(data, codec)
+
+
+def _eight_bit_guess(data: bytes) -> str:
+    """Eight-bit bytes that nobody labelled: UTF-8, Shift_JIS or EUC-JP, else Western."""
+    utf8 = _strict(data, "utf-8")
+    if utf8 is not None:
+        return utf8
+    japanese = _japanese(data)
+    if japanese is not None:
+        return japanese
+    return _broken_utf8(data) if _THREE_BYTES.search(data) else _latin(data)
+
+
+def _broken_utf8(data: bytes) -> str:
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if broken <= 2 and len(_THREE_BYTES.findall(data)) >= broken:
+        return text  # cut inside a character
+    japanese = _japanese(data)
+    if japanese is not None:
+        return japanese
+    return text if _THREE_BYTES.search(data) else _latin(data)
+
+
+def _japanese(data: bytes) -> str | None:
+    """The better of Shift_JIS and EUC-JP, or None where the bytes are neither."""
+    best: tuple[float, str] | None = None
+    for codec in ("cp932", "euc"):
+        text = _strict(data, codec)
+        if text is None or _strange(text):
+            continue
+        kana, ideographs = len(_KANA.findall(text)), len(_IDEOGRAPH.findall(text))
+        half = len(_HALF_WIDTH.findall(text))
+        wide = sum(1 for c in text if c > "\x7f")
+        # Western text read as Shift_JIS gives stray half-width kana or rare ideographs between Latin letters.
+        if kana + half < 1 and ideographs < 2:
+            continue
+        if half and not kana and not ideographs and half < 3:
+            continue
+        score = (2 * kana + ideographs - half) / max(1, wide)
+        if best is None or score > best[0]:
+            best = (score, text)
+    return best[1] if best is not None else None
+
+
+def _strange(text: str) -> bool:
+    # Carriers' pictograms live in the private area: a few of them are no sign of a wrong charset.
+    odd = len(_STRANGE.findall(text))
+    return odd > 0 and odd * 4 > sum(1 for c in text if c > "\x7f")
+
+
+def _strict(data: bytes, codec: str) -> str | None:
+    if codec == "euc":
+        return jis.decode_euc(data, strict=True)
+    try:
+        return data.decode(codec)
+    except UnicodeDecodeError:
+        return None
+
+
+def _replaced(data: bytes, codec: str) -> str:
+    if codec == "euc":
+        return jis.decode_euc(data, strict=False) or ""
+    return data.decode(codec, "replace")
+
+
+def _latin(data: bytes) -> str:
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
