@@ -35,7 +35,7 @@ _PLACES = {
 }
 
 
-class Blacklist:
+class BlacklistFilter:
     """Asks the records about every address and IP that stands for the sender."""
 
     name = "blacklist"
@@ -53,7 +53,7 @@ class Blacklist:
             "whether an entry that is only watched covers the sender or its IP",
         ),
     )
-    needs: tuple[str, ...] = ("peer_ip", "origin_ip")
+    needs: tuple[str, ...] = ("from", "peer_ip", "origin_ip")
     waits = True
 
     async def find(self, case: Case) -> Mapping[str, Fact]:
@@ -86,7 +86,9 @@ class Blacklist:
         given = case.exchange.envelope.mail_from
         found: dict[str, str] = {}
         for name in HEADERS:
-            for address in header_addresses(case.message, name):
+            known = case.facts.get(name.replace("-", "_"))
+            addresses = known.value if known is not None else header_addresses(case.message, name)
+            for address in addresses if isinstance(addresses, tuple) else ():
                 found.setdefault(address, name)
         for address in (fold_address(given), original_sender(given)):
             if address:

@@ -6,11 +6,10 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.mime.message import Message
-
 from filters.api import Dns
 from filters.data import listed
 from filters.received import LONGEST, MOST, Hop, parse_received
+from gateway.mime.message import Message
 from gateway.model.address import domain_of, same_domain_or_below
 from gateway.model.envelope import Envelope
 from gateway.model.network import Network, canonical_ip, parse_ip

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from gateway.mime.message import Message
-
 from filters.api import Case, fact
 from filters.data import listed
 from filters.typo import meant
+from gateway.mime.message import Message
 from gateway.model.address import domain_of, fold_address
 from gateway.model.envelope import Envelope
 from gateway.model.fact import Fact
@@ -29,14 +28,13 @@ _MANY_FROM = Text("From に複数のアドレスがあります。", "From names
 
 def senders_of(envelope: Envelope, message: Message) -> tuple[str, ...]:
     """The folded senders: the From address where there is exactly one, then the envelope sender where it differs."""
-    found: list[str] = []
-    written = header_addresses(message, "from")
-    if len(written) == 1:
-        found.append(written[0])
+    return _senders(envelope, header_addresses(message, "from"))
+
+
+def _senders(envelope: Envelope, written: tuple[str, ...]) -> tuple[str, ...]:
     behind = original_sender(envelope.mail_from)
-    if behind and behind not in found:
-        found.append(behind)
-    return tuple(found)
+    found = (written[0], behind) if len(written) == 1 else (behind,)
+    return tuple(dict.fromkeys(address for address in found if address))
 
 
 def sender_key(envelope: Envelope, message: Message) -> str:
@@ -45,12 +43,20 @@ def sender_key(envelope: Envelope, message: Message) -> str:
     return found[0] if found else ""
 
 
+def recorded_sender(case: Case) -> str:
+    """The folded address under which the sender of the case is recorded, as `sender_key`."""
+    found = case.facts.get("sender")
+    if found is not None and isinstance(found.value, tuple):
+        return found.value[0] if found.value else ""
+    return sender_key(case.exchange.envelope, case.message)
+
+
 def header_addresses(message: Message, name: str) -> tuple[str, ...]:
     """The folded addresses of a header, each once, in order, at most `MOST_ADDRESSES`."""
     return _unique(mailbox.address for mailbox in message.addresses(name)[:MOST_ADDRESSES])
 
 
-class Sender:
+class SenderFilter:
     """Finds the addresses of a message; waits for nobody."""
 
     name = "sender"
@@ -82,9 +88,9 @@ class Sender:
     async def find(self, case: Case) -> Mapping[str, Fact]:
         """All facts about the addresses; those that need lists or judgement only where they are asked for."""
         envelope, message = case.exchange.envelope, case.message
-        senders = senders_of(envelope, message)
         mailboxes = message.addresses("from")[:MOST_ADDRESSES]
         written = _unique(mailbox.address for mailbox in mailboxes)
+        senders = _senders(envelope, written)
         found = {
             "sender": Fact(senders) if senders else Fact(None, _NO_SENDER),
             "envelope_sender": _envelope_sender(envelope.mail_from),

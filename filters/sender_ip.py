@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from filters.api import Case, fact
 from filters.origin import Outside, claimed_origin, claims, is_really, outside, peer_origin, provider_claim
-from filters.sender import sender_key
+from filters.sender import recorded_sender
 from gateway.model.fact import Fact
 from gateway.model.origin import Origin, Trust
 from gateway.text import Text
@@ -27,7 +27,7 @@ _WITH = Text(
 _FIRST = Text("初回: {first}（{mails} 通）", "first seen {first} ({mails} mails)")
 
 
-class SenderIp:
+class SenderIpFilter:
     """Finds peer and origin; asks the records only where a rule wants to know who else wrote from there."""
 
     name = "sender_ip"
@@ -107,7 +107,7 @@ async def _seen_with_blocked(case: Case, origin: Origin | None) -> Fact:
         return Fact(False, _UNSURE.with_(ip=origin.ip))
     if origin.trust is Trust.SHARED:
         return Fact(False, _SHARED.with_(ip=origin.ip))
-    sender = sender_key(case.exchange.envelope, case.message)
+    sender = recorded_sender(case)
     entries = await case.lookups.records.blocked_at(origin.ip, sender)
     blocked = [entry for entry in entries if not entry.watched]
     if not blocked:
@@ -118,7 +118,7 @@ async def _seen_with_blocked(case: Case, origin: Origin | None) -> Fact:
 
 
 async def _seen_days(case: Case, origin: Origin | None) -> Fact:
-    sender = sender_key(case.exchange.envelope, case.message)
+    sender = recorded_sender(case)
     seen = await case.lookups.records.seen(sender, origin.ip) if origin and sender else None
     if seen is None:
         return Fact(None)

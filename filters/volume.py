@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from filters.api import Case, fact
-from filters.sender import sender_key
+from filters.sender import recorded_sender
 from gateway.model.fact import Fact
 from gateway.text import Text
 
@@ -16,7 +16,7 @@ _SINCE = Text("このメールを含め、直近 {hours} 時間", "in the last {
 _NO_SENDER = Text("差出人アドレスがありません。", "there is no sender address")
 
 
-class Volume:
+class VolumeFilter:
     """Counts the mails of the sender, the present one included."""
 
     name = "volume"
@@ -35,7 +35,7 @@ class Volume:
     async def find(self, case: Case) -> Mapping[str, Fact]:
         """One number for each span that is asked for; a span is in seconds."""
         keys = [key for key in case.wanted if key == _NAME or key.startswith(f"{_NAME}[")]
-        sender = sender_key(case.exchange.envelope, case.message)
+        sender = recorded_sender(case)
         found: dict[str, Fact] = {}
         for key in keys:
             if not sender:
