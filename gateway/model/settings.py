@@ -1,4 +1,4 @@
-"""The gateway's settings as immutable values, with the defaults of CONTRACT's config (sizes in bytes, times in seconds)."""
+"""The gateway's settings as immutable values, with the contract's defaults (sizes in bytes, times in seconds)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Shop:
 class Storage:
     """Where everything is kept. `database` is a URL with an absolute path for SQLite; `keep` is None for ever."""
 
-    database: str = "sqlite:///data/sekisho.db"
+    database: str = field(default="sqlite:///data/sekisho.db", repr=False)  # may hold a password
     keep: int | None = 7 * 365 * DAY
     minimum_free: int = 200 * 1024 * 1024  # below this much free disk mail is answered 452
 
@@ -86,7 +86,7 @@ class Smtp:
 
 @dataclass(frozen=True)
 class Target:
-    """Where mail is handed on: scheme lmtp, smtp, smtps or maildir. `path` for maildir, host and port otherwise."""
+    """Where mail is handed on (lmtp, smtp, smtps, maildir) or read (imap, imaps); `path` is for maildir alone."""
 
     scheme: str
     host: str = ""
@@ -110,6 +110,39 @@ class Outgoing:
     target: Target
     return_path: str = ""
     sender: str = ""  # the From address of replies; "" means shop.contact
+
+
+@dataclass(frozen=True)
+class OAuth2:
+    """How an IMAP account logs in by OAuth 2 (RFC 6749); `provider` is google or microsoft."""
+
+    provider: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    tenant: str = "common"  # Microsoft's directory
+
+
+@dataclass(frozen=True)
+class ImapFolders:
+    """The folders that held and refused mail is moved to."""
+
+    quarantine: str = "保留"
+    refused: str = "拒否"
+
+
+@dataclass(frozen=True)
+class Imap:
+    """A watched mailbox of the shop; `authentication_results_from` is the authserv-id to trust (RFC 8601)."""
+
+    name: str
+    server: Target
+    user: str
+    password: str = field(default="", repr=False)
+    oauth2: OAuth2 | None = None
+    inbox: str = "INBOX"
+    folders: ImapFolders = field(default_factory=ImapFolders)
+    sent: tuple[str, ...] = ()
+    authentication_results_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,6 +188,7 @@ class Settings:
     shop: Shop = field(default_factory=Shop)
     storage: Storage = field(default_factory=Storage)
     smtp: Smtp | None = field(default_factory=Smtp)
+    imap: tuple[Imap, ...] = ()
     mailbox: Target = field(default_factory=lambda: Target("maildir", path=Path("data/maildir")))
     outgoing: Outgoing | None = None
     delivery: Delivery = field(default_factory=Delivery)

@@ -1,0 +1,298 @@
+"""A YAML file as a tree of texts, each with its line and column, and with every fault of the file collected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from gateway.config.files import Faults, decode, read_bounded, shown
+from gateway.config.syntax import explain
+from gateway.errors import Fault
+from gateway.text import Text
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+MAX_NODES = 100_000  # aliases counted as often as they are used
+
+_CANNOT_START = "found character that cannot start any token"
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value as written. `quoted` where it stood in quotes or as a block; line and column count from 1."""
+
+    text: str
+    line: int
+    column: int
+    quoted: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is written there."""
+        return not self.quoted and self.text in {"", "~", "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    items: tuple[Node, ...]
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Keys with their values, in the order they are written; no key stands twice."""
+
+    pairs: tuple[tuple[Scalar, Node], ...]
+    line: int
+    column: int
+
+    def get(self, key: str) -> Node | None:
+        """The value under `key`."""
+        return next((value for name, value in self.pairs if name.text == key), None)
+
+
+Node = Scalar | Items | Table
+
+
+class Faulty(Exception):
+    """What was being read has a fault that is already noted; whoever holds the next larger piece goes on without it."""
+
+
+class Wrong(Exception):
+    """A text that does not mean a value of the kind; says why and gives the mend."""
+
+    def __init__(self, text: Text, mend: Text | None = None) -> None:
+        super().__init__(str(text))
+        self.text = text
+        self.mend = mend
+
+
+def read_document(path: str, found: list[Fault]) -> tuple[Table | None, Faults, bytes]:
+    """The top table of a YAML file (None where there is none to speak of), its collector of faults, and its bytes."""
+    faults = Faults(shown(path), found)
+    raw = read_bounded(path, MAX_BYTES, faults)
+    if raw is None:
+        return None, faults, b""
+    text = decode(raw, faults)
+    return (parse(text, faults) if text is not None else None), faults, raw
+
+
+def parse(text: str, faults: Faults) -> Table | None:
+    """The top table of a YAML text, every fault that the text has as YAML noted."""
+    try:
+        root = _compose(text, faults)
+    except Faulty:
+        return None
+    if not isinstance(root, Table):
+        where = root or Scalar("", 1, 1)
+        faults.add(
+            where,
+            Text("「キー: 値」の形の行がありません。", "there are no `key: value` lines"),
+            Text(
+                "sekisho init で作られるファイルを手本にしてください。", "take a file made by `sekisho init` as a model"
+            ),
+        )
+        return None
+    return root
+
+
+def _compose(text: str, faults: Faults) -> Node | None:
+    """The tree of a text. An entry that lacks its quotes is noted, stood in for, and the rest still read."""
+    for _ in range(faults.room + 1):
+        try:
+            return _Composer(faults).compose(text)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            line, column = (mark.line, mark.column) if mark else (0, 0)
+            lines = text.split("\n")
+            at = lines[line] if line < len(lines) else ""
+            if error.context == "while scanning an alias":
+                column -= 1
+            bare = error.context == "while scanning an alias" or (
+                error.problem == _CANNOT_START and at[column : column + 1] in {"@", "`", "%"}
+            )
+            if not bare or not 0 <= column < len(at):
+                said, mend = explain(error, lines)
+                faults.add(Scalar("", line + 1, column + 1), said, mend)
+                raise Faulty from error
+            _note_bare(Scalar("", line + 1, column + 1), at[column:], faults)
+            lines[line] = f"{at[:column]}x{at[column + 1 :]}"
+            text = "\n".join(lines)
+        except yaml.YAMLError as error:
+            faults.add(Scalar("", 1, 1), *explain(error, text.split("\n")))
+            raise Faulty from error
+    raise Faulty
+
+
+def _note_bare(where: Scalar, rest: str, faults: Faults) -> None:
+    entry = rest.split(" #")[0].rstrip().rstrip(",]}").rstrip()
+    faults.add(
+        where,
+        Text(
+            "「{sign}」で始まる値は、引用符で囲まないと YAML として読めません。",
+            "a value that starts with {sign} must stand in quotes",
+        ).with_(sign=entry[:1]),
+        Text('"{entry}" のように囲んでください。', 'write it as "{entry}"').with_(entry=entry.split(",")[0].strip()),
+    )
+    faults.silence(where)
+
+
+class _Composer:
+    """Builds the tree out of YAML's events, without recursion, within the limits."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._anchors: dict[str, tuple[Node, int]] = {}
+        # open collections: (start event, children with what they weigh)
+        self._open: list[tuple[Any, list[Node], int]] = []
+        self._root: Node | None = None
+        self._documents = 0
+
+    def compose(self, text: str) -> Node | None:
+        """The root node."""
+        events: Iterator[Any] = yaml.parse(text, Loader=yaml.CSafeLoader)
+        for event in events:
+            where = _place(event)
+            if isinstance(event, yaml.DocumentStartEvent):
+                self._documents += 1
+                if self._documents > 1:
+                    self._stop(
+                        where,
+                        Text(
+                            "ファイルの中に「---」の区切りがあり、文書が二つあります。",
+                            "the file holds a second document",
+                        ),
+                        Text("「---」の行を消して一つにしてください。", "remove the `---` line"),
+                    )
+            elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+                self._refuse_tag(event, where)
+                if len(self._open) >= MAX_DEPTH:
+                    self._stop(where, Text("入れ子が深すぎます。", "the nesting is too deep"))
+                self._open.append((event, [], 1))
+            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+                self._close()
+            elif isinstance(event, yaml.ScalarEvent):
+                self._refuse_tag(event, where)
+                quoted = event.style is not None and event.style != ""
+                if not quoted and event.end_mark.line > event.start_mark.line and event.value:
+                    self._faults.add(
+                        where,
+                        Text("値が次の行まで続いて読まれています。", "the value runs on into the next line"),
+                        Text(
+                            "次の行の字下げと「:」を確かめてください。本当に長い値なら引用符で囲みます。",
+                            "check the next line's indentation and its `:`; put a value that is really long in quotes",
+                        ),
+                    )
+                    self._faults.silence(where)
+                self._put(Scalar(event.value, where.line, where.column, quoted), 1, event.anchor)
+            elif isinstance(event, yaml.AliasEvent):
+                self._alias(event.anchor, where)
+        return self._root
+
+    def _alias(self, name: str, where: Scalar) -> None:
+        if name not in self._anchors:
+            _note_bare(where, f"*{name}", self._faults)
+            self._put(Scalar(f"*{name}", where.line, where.column), 1, None)
+            return
+        node, weight = self._anchors[name]
+        self._put(node, weight, None)
+
+    def _put(self, node: Node, weight: int, anchor: str | None) -> None:
+        if anchor:
+            self._anchors[anchor] = (node, weight)
+        if not self._open:
+            self._root = node
+            return
+        event, children, total = self._open[-1]
+        if total + weight > MAX_NODES:
+            self._stop(node, Text("値が多すぎます。", "there are too many values"))
+        children.append(node)
+        self._open[-1] = (event, children, total + weight)
+
+    def _close(self) -> None:
+        event, children, weight = self._open.pop()
+        line, column = _place(event).line, _place(event).column
+        node: Node
+        if isinstance(event, yaml.SequenceStartEvent):
+            node = Items(tuple(children), line, column)
+        else:
+            node = Table(tuple(self._pairs(children)), line, column)
+        self._put(node, weight, event.anchor)
+
+    def _pairs(self, children: list[Node]) -> Iterator[tuple[Scalar, Node]]:
+        seen: dict[str, int] = {}
+        for key, value in zip(children[::2], children[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                self._faults.add(key, Text("キーは一つの言葉でなければなりません。", "a key must be a single word"))
+            elif key.text in seen:
+                self._faults.add(
+                    key,
+                    Text(
+                        "キー「{key}」が二度書かれています（最初は {line} 行目）。",
+                        "the key {key} stands twice (first on line {line})",
+                    ).with_(key=key.text, line=seen[key.text]),
+                    Text("どちらか一つにしてください。", "keep one of them"),
+                )
+            else:
+                seen[key.text] = key.line
+                yield key, value
+
+    def _refuse_tag(self, event: Any, where: Scalar) -> None:
+        if event.tag and event.tag != "!":
+            self._stop(
+                where,
+                Text("「!」で始まる YAML のタグは使えません。", "YAML tags that start with ! cannot be used"),
+                Text("値を引用符で囲んでください。", "put the value in quotes"),
+            )
+
+    def _stop(self, where: Node, text: Text, mend: Text | None = None) -> None:
+        self._faults.add(where, text, mend)
+        raise Faulty
+
+
+def _place(event: Any) -> Scalar:
+    return Scalar("", event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def table(node: Node, faults: Faults, what: Text) -> Table:
+    """The node as a table; raises `Faulty` where it is none."""
+    if isinstance(node, Table):
+        return node
+    faults.add(
+        node,
+        Text("{what}は「キー: 値」の形で書いてください。", "{what} must be written as `key: value` lines").with_(
+            what=what
+        ),
+    )
+    raise Faulty
+
+
+def known(node: Table, allowed: Iterable[str], faults: Faults) -> dict[str, tuple[Scalar, Node]]:
+    """The pairs of a table by key; a key that is not allowed is a fault with the likeliest one suggested."""
+    names = list(allowed)
+    found: dict[str, tuple[Scalar, Node]] = {}
+    for key, value in node.pairs:
+        if key.text in names:
+            found[key.text] = (key, value)
+        else:
+            text = Text("「{key}」というキーはありません。", "there is no key {key}").with_(key=key.text)
+            faults.add(key, text, suggestion(key.text, names))
+    return found
+
+
+def suggestion(word: str, names: Iterable[str]) -> Text:
+    """The mend for a word that is not known: the likeliest one meant, otherwise all that may stand there."""
+    choices = sorted(set(names))
+    near = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
+    if near:
+        return Text("「{near}」のことですか。", "did you mean {near}?").with_(near=near[0])
+    if not choices:
+        return Text("ここには何も書けません。", "nothing can stand here")
+    return Text("使えるのは: {names}", "what can stand here: {names}").with_(names=", ".join(choices[:40]))
