@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 VERSION = "sekisho/1"
@@ -32,7 +32,7 @@ def canonical_json(record: Mapping[str, Any]) -> str:
 
 def time_text(at: datetime) -> str:
     """An aware UTC time as RFC 3339 writes it, with microseconds: `2026-01-31T04:05:06.000007Z`."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond:06d}Z"
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def leaf_text(seq: int, at: datetime, kind: str, salt: bytes, record: str) -> bytes:

@@ -191,7 +191,7 @@ def _unusable(url: str) -> StoreError:
     scheme = url.partition(":")[0]
     return StoreError(
         Text(
-            "データベースの URL を解釈できません（{scheme}:…）。", "Not a database URL that is understood ({scheme}:…)."
+            "データベースの URL を解釈できません（{scheme}:…）。", "Not a database URL we know ({scheme}:…)."
         ).with_(scheme=scheme),
         Text(
             "sqlite:///data/sekisho.db または postgresql://利用者:パスワード@ホスト/名前 の形で書いてください。",

@@ -33,7 +33,7 @@ class SqliteConnection(aiosqlite.Connection):
 
     async def in_thread(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run `function(connection)` in the connection's own thread: one hop for many statements."""
-        result: T = await self._execute(function, self._conn)
+        result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
         return result
 
 
