@@ -1,0 +1,305 @@
+"""Whether the mail comes from the domain that it says: SPF, DKIM, DMARC, ARC, and what they mean together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from filters import authentication_texts as texts
+from filters import dmarc
+from filters.api import Case, DnsAnswer, fact
+from filters.arc_chain import NO_CHAIN, ArcResult, Chain, judge_chain, read_chain
+from filters.dkim_canon import Field, split_fields, value_of
+from filters.dkim_tags import BadTags, Signature, parse_signature
+from filters.dkim_verify import Bodies, Judged, judge
+from filters.origin import Outside, is_public
+from filters.sender import header_addresses
+from filters.sender_ip import outside_peer
+from filters.spf_check import SpfResult, check_spf
+from gateway.model.address import domain_of
+from gateway.model.fact import Fact, unknown
+from gateway.text import Text
+
+MOST_SIGNATURES = 8  # that are looked at, from the top
+LIGHT = 256 * 1024  # bytes that are hashed at once; more go to a worker thread
+
+RESULTS = ("pass", "fail", "softfail", "none", "temperror", "permerror")
+_BEST_FIRST = ("pass", "temperror", "fail", "permerror", "none")
+_LATE = DnsAnswer("failed")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """The header as signers see it, and the signatures found there; `broken` where the header's form is no good."""
+
+    fields: tuple[Field, ...] = ()
+    body: int = 0
+    signatures: tuple[tuple[Field, Signature | BadTags], ...] = ()
+    left: int = 0
+    chain: Chain | ArcResult = NO_CHAIN
+    broken: bool = False
+
+
+class AuthenticationFilter:
+    """Finds `spf`, `dkim`, `dmarc`, `arc`, `authenticated`; keeps the DKIM keys as seen, since keys are changed later."""
+
+    name = "authentication"
+    facts = (
+        fact("spf", "choice", "SPF の結果（RFC 7208）", "the SPF result (RFC 7208)", choices=RESULTS),
+        fact("dkim", "choice", "DKIM の結果（RFC 6376）", "the best DKIM result (RFC 6376)", choices=RESULTS),
+        fact("dmarc", "choice", "DMARC の結果（RFC 7489）", "the DMARC result (RFC 7489)", choices=RESULTS),
+        fact("arc", "choice", "ARC の結果（RFC 8617）", "the ARC result (RFC 8617)", choices=RESULTS),
+        fact(
+            "authenticated",
+            "yes/no",
+            "From のドメインから送られたと確認できたか（SPF または DKIM）",
+            "whether SPF or DKIM shows that the mail comes from the From domain",
+        ),
+    )
+    needs: tuple[str, ...] = ()
+    waits = True
+
+    async def find(self, case: Case) -> Mapping[str, Fact]:
+        """All facts (`arc` where asked for), within `settings.dns.budget` seconds; what is late counts as temperror."""
+        deadline = asyncio.get_running_loop().time() + case.settings.dns.budget
+        client = outside_peer(case)
+        from_domain = _from_domain(case)
+        signed = _read(case)
+        judged_client = bool(client.ip) and is_public(client.ip)
+        if judged_client or signed.signatures:
+            if not dmarc.suffixes_loaded():
+                await case.lookups.in_thread(dmarc.load_suffixes)
+            spf, (dkim, arc), policy = await asyncio.gather(
+                _spf(case, client, deadline), _signatures(case, signed, deadline), _policy(case, from_domain, deadline)
+            )
+        else:  # nothing could pass
+            spf, dkim, policy = _unjudged(client), [], "none"
+            arc = (await _signatures(case, signed, deadline))[1]
+        judgement = _judge(from_domain, spf, dkim, policy)
+        _keep(case, client, spf, dkim, arc, policy, judgement)
+        found = {
+            "spf": _spf_fact(client, spf),
+            "dkim": _dkim_fact(signed, dkim),
+            "dmarc": _dmarc_fact(from_domain, judgement, policy, judged_client),
+            "authenticated": _authenticated_fact(from_domain, judgement),
+        }
+        if "arc" in case.wanted:
+            found["arc"] = _arc_fact(arc)
+        return found
+
+
+def _from_domain(case: Case) -> str:
+    """The domain of From; "" where there are several or none (RFC 7489 §6.6.1)."""
+    if len(case.message.headers.raw("from")) != 1:
+        return ""
+    domains = {domain_of(address) for address in header_addresses(case.message, "from")}
+    domain = domains.pop() if len(domains) == 1 else ""
+    return domain if domain.isascii() and "." in domain else ""
+
+
+def _read(case: Case) -> _Signed:
+    """The signatures in the header, at most `MOST_SIGNATURES`."""
+    headers = case.message.headers
+    chained = "arc" in case.wanted and "arc-seal" in headers
+    if "dkim-signature" not in headers and not chained:
+        return _Signed()
+    parts = split_fields(case.exchange.raw)
+    if parts is None or parts[1] != case.message.body_start:
+        # What was signed and what a mail program shows would not be the same header.
+        return _Signed(broken=True)
+    fields, body = parts
+    found = [field for field in fields if field[0] == "dkim-signature"]
+    return _Signed(
+        fields,
+        body,
+        tuple((field, _signature(field)) for field in found[:MOST_SIGNATURES]),
+        max(0, len(found) - MOST_SIGNATURES),
+        read_chain(fields) if chained else NO_CHAIN,
+    )
+
+
+def _signature(field: Field) -> Signature | BadTags:
+    try:
+        return parse_signature(value_of(field))
+    except BadTags as bad:
+        return bad
+
+
+async def _within(deadline: float, work: Awaitable[T], late: T) -> T:
+    """What `work` gives, or `late` at the deadline."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await work
+    except TimeoutError:
+        return late
+
+
+def _unjudged(client: Outside) -> SpfResult:
+    return SpfResult("none", "", "mailfrom", "local" if client.ip else "unknown")
+
+
+async def _spf(case: Case, client: Outside, deadline: float) -> SpfResult:
+    if not client.ip or not is_public(client.ip):
+        return _unjudged(client)
+    mail_from = case.exchange.envelope.mail_from
+    late = SpfResult("temperror", domain_of(mail_from), "mailfrom", "not found out in time")
+    return await _within(deadline, check_spf(case.lookups.dns, client.ip, mail_from, client.helo), late)
+
+
+async def _policy(case: Case, from_domain: str, deadline: float) -> dmarc.Policy | str:
+    if not from_domain:
+        return "permerror"
+    return await _within(deadline, dmarc.find_policy(case.lookups.dns, from_domain), "temperror")
+
+
+async def _signatures(case: Case, signed: _Signed, deadline: float) -> tuple[list[Judged], ArcResult]:
+    """Every signature and the chain judged, with the keys asked for all at once."""
+    names = [s.key_name for _, s in signed.signatures if isinstance(s, Signature)]
+    if isinstance(signed.chain, Chain):
+        names += signed.chain.key_names
+    unique = tuple(dict.fromkeys(names))
+    answers = dict(zip(unique, await asyncio.gather(*(_key(case, n, deadline) for n in unique)), strict=True))
+    arguments = (signed, case.exchange.raw, answers, case.now.timestamp())
+    if unique and len(case.exchange.raw) > LIGHT:
+        return await case.lookups.in_thread(_judge_all, *arguments)
+    return _judge_all(*arguments)
+
+
+async def _key(case: Case, name: str, deadline: float) -> DnsAnswer:
+    return await _within(deadline, case.lookups.dns.query(name, "TXT"), _LATE)
+
+
+def _judge_all(
+    signed: _Signed, raw: bytes, answers: Mapping[str, DnsAnswer], now: float
+) -> tuple[list[Judged], ArcResult]:
+    bodies = Bodies(raw, signed.body)
+    dkim = [
+        Judged("", "", "permerror", str(signature))
+        if isinstance(signature, BadTags)
+        else judge(signature, field, signed.fields, bodies, answers[signature.key_name], now)
+        for field, signature in signed.signatures
+    ]
+    if isinstance(signed.chain, ArcResult):
+        return dkim, signed.chain
+    return dkim, judge_chain(signed.chain, signed.fields, bodies, answers, now)
+
+
+def _judge(from_domain: str, spf: SpfResult, dkim: Sequence[Judged], policy: dmarc.Policy | str) -> dmarc.Judgement:
+    if not from_domain:
+        return dmarc.Judgement("permerror", False)
+    passed = [j.domain for j in dkim if j.result == "pass"]
+    unsure = [j.domain for j in dkim if j.result == "temperror"]
+    if spf.result == "temperror":
+        return dmarc.judge(from_domain, policy, dkim=passed, spf_unsure=spf.domain, dkim_unsure=unsure)
+    judgement = dmarc.judge(
+        from_domain, policy, dkim=passed, spf=spf.domain if spf.result == "pass" else "", dkim_unsure=unsure
+    )
+    if spf.result == "pass" and not spf.proves:
+        # By its own rules DMARC passes; that the mail comes from there is not shown by that.
+        alone = dmarc.judge(from_domain, policy, dkim=passed, dkim_unsure=unsure)
+        return replace(judgement, authenticated=alone.authenticated, by=alone.by)
+    return judgement
+
+
+def _spf_fact(client: Outside, spf: SpfResult) -> Fact:
+    if not spf.domain and spf.reason in ("local", "unknown"):
+        note = texts.LOCAL_CLIENT.with_(ip=client.ip) if client.ip else texts.NO_CLIENT
+        return Fact("none", note)
+    if spf.result == "neutral":  # RFC 7208 §8.2: to be treated exactly like none
+        return Fact("none", texts.SPF_NEUTRAL.with_(domain=spf.domain, ip=client.ip))
+    if spf.result == "pass" and not spf.proves:
+        return Fact("pass", texts.SPF_EVERYBODY.with_(domain=spf.domain, mechanism=spf.reason))
+    identity = "HELO" if spf.identity == "helo" else "MAIL FROM"
+    note = texts.SPF_CLIENT.with_(domain=spf.domain, identity=identity, ip=client.ip, why=texts.why(spf.reason))
+    return Fact(spf.result, note)
+
+
+def _dkim_fact(signed: _Signed, dkim: Sequence[Judged]) -> Fact:
+    if signed.broken:
+        return Fact("permerror", texts.BAD_HEADER)
+    if not dkim:
+        return Fact("none", texts.NO_SIGNATURE)
+    notes = [_signature_note(j) for j in dkim]
+    if signed.left:
+        notes.append(texts.MANY_SIGNATURES.with_(left=signed.left))
+    return Fact(min((j.result for j in dkim), key=_BEST_FIRST.index), texts.joined(notes))
+
+
+def _signature_note(judged: Judged) -> Text:
+    who = f"{judged.domain} s={judged.selector}: " if judged.domain else ""
+    return Text("{said}{why}", "{said}{why}").with_(said=f"{who}{judged.result}", why=texts.why(judged.reason))
+
+
+def _dmarc_fact(from_domain: str, judgement: dmarc.Judgement, policy: dmarc.Policy | str, judged_client: bool) -> Fact:
+    if not from_domain:
+        return Fact("permerror", texts.MANY_FROM)
+    if policy == "temperror":
+        return Fact("temperror", texts.POLICY_FAILED.with_(domain=from_domain))
+    if not judged_client and judgement.result != "pass":
+        return Fact("none", texts.UNJUDGED)
+    if isinstance(policy, dmarc.Policy):
+        return Fact(judgement.result, texts.POLICY.with_(domain=policy.found_at, policy=policy.policy))
+    return Fact("none", texts.NO_POLICY.with_(domain=from_domain))
+
+
+def _authenticated_fact(from_domain: str, judgement: dmarc.Judgement) -> Fact:
+    if not from_domain:
+        return Fact(False, texts.MANY_FROM)
+    if judgement.authenticated is None:
+        return unknown(texts.UNSURE.with_(domain=from_domain))
+    if judgement.authenticated:
+        return Fact(True, texts.PROVEN.with_(domain=judgement.by))
+    return Fact(False, texts.UNPROVEN.with_(domain=from_domain))
+
+
+def _arc_fact(arc: ArcResult) -> Fact:
+    if arc.result == "none":
+        return Fact("none", texts.NO_ARC)
+    sealers = ", ".join(arc.sealers)
+    note = texts.SEALED_BY.with_(sealers=sealers, why=texts.why(arc.reason)) if sealers else texts.why(arc.reason)
+    return Fact(arc.result, note)
+
+
+def _keep(
+    case: Case,
+    client: Outside,
+    spf: SpfResult,
+    dkim: Sequence[Judged],
+    arc: ArcResult,
+    policy: dmarc.Policy | str,
+    judgement: dmarc.Judgement,
+) -> None:
+    """What the record holds: the results, and the keys as the DNS gave them at receipt."""
+    kept: dict[str, object] = {
+        "client": client.ip,
+        "helo": client.helo,
+        "spf": {"result": spf.result, "domain": spf.domain, "identity": spf.identity, "reason": spf.reason},
+        "dmarc": {
+            "result": judgement.result,
+            "aligned": judgement.by,
+            "found_at": policy.found_at if isinstance(policy, dmarc.Policy) else "",
+            "policy": policy.policy if isinstance(policy, dmarc.Policy) else "",
+        },
+    }
+    if dkim:
+        kept["dkim"] = [
+            {"domain": j.domain, "selector": j.selector, "result": j.result, "reason": j.reason} for j in dkim
+        ]
+        case.evidence["dkim_keys"] = [
+            {
+                "domain": j.domain,
+                "selector": j.selector,
+                "name": f"{j.selector}._domainkey.{j.domain}",
+                "record": j.record,
+                "result": j.result,
+            }
+            for j in dkim
+            if j.record
+        ]
+    if arc.result != "none":
+        kept["arc"] = {"result": arc.result, "reason": arc.reason, "sealers": list(arc.sealers)}
+    case.evidence["authentication"] = kept
