@@ -61,9 +61,8 @@ def show(report: Mapping[str, Any], console: Console) -> None:
     """One table a mode: medians, and in brackets the ratio to Postfix with rspamd."""
     load = report["load"]
     for mode, title in MODES.items():
-        table = Table(
-            title=f"{title} · {load['messages']} × {load['size']} bytes, {load['sessions']} sessions, medians"
-        )
+        sent = f"{load['messages']} × {load['size']} bytes, {load['sessions']} sessions"
+        table = Table(title=f"{title} · {sent} · medians")
         table.add_column("")
         for column in _COLUMNS.values():
             table.add_column(column, justify="right")
