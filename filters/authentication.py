@@ -1,4 +1,4 @@
-"""Whether the mail comes from the domain that it says: SPF, DKIM, DMARC, ARC, and what they mean together."""
+"""Whether the mail comes from the domain that it says: SPF, DKIM, DMARC and ARC, asked for all at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from filters import authentication_texts as texts
 from filters import dmarc
 from filters.api import Case, DnsAnswer, fact
 from filters.arc_chain import NO_CHAIN, ArcResult, Chain, judge_chain, read_chain
+from filters.authentication_report import Findings
 from filters.dkim_canon import Field, split_fields, value_of
 from filters.dkim_tags import BadTags, Signature, parse_signature
 from filters.dkim_verify import Bodies, Judged, judge
@@ -19,14 +19,12 @@ from filters.sender import header_addresses
 from filters.sender_ip import outside_peer
 from filters.spf_check import SpfResult, check_spf
 from gateway.model.address import domain_of
-from gateway.model.fact import Fact, unknown
-from gateway.text import Text
+from gateway.model.fact import Fact
 
 MOST_SIGNATURES = 8  # that are looked at, from the top
 LIGHT = 256 * 1024  # bytes that are hashed at once; more go to a worker thread
 
 RESULTS = ("pass", "fail", "softfail", "none", "temperror", "permerror")
-_BEST_FIRST = ("pass", "temperror", "fail", "permerror", "none")
 _LATE = DnsAnswer("failed")
 
 T = TypeVar("T")
@@ -45,7 +43,7 @@ class _Signed:
 
 
 class AuthenticationFilter:
-    """Finds `spf`, `dkim`, `dmarc`, `arc`, `authenticated`; keeps the DKIM keys as seen, since keys are changed later."""
+    """Finds `spf`, `dkim`, `dmarc`, `arc`, `authenticated`; keeps the DKIM keys as seen, since they change later."""
 
     name = "authentication"
     facts = (
@@ -79,17 +77,21 @@ class AuthenticationFilter:
         else:  # nothing could pass
             spf, dkim, policy = _unjudged(client), [], "none"
             arc = (await _signatures(case, signed, deadline))[1]
-        judgement = _judge(from_domain, spf, dkim, policy)
-        _keep(case, client, spf, dkim, arc, policy, judgement)
-        found = {
-            "spf": _spf_fact(client, spf),
-            "dkim": _dkim_fact(signed, dkim),
-            "dmarc": _dmarc_fact(from_domain, judgement, policy, judged_client),
-            "authenticated": _authenticated_fact(from_domain, judgement),
-        }
-        if "arc" in case.wanted:
-            found["arc"] = _arc_fact(arc)
-        return found
+        found = Findings(
+            client=client,
+            from_domain=from_domain,
+            spf=spf,
+            dkim=dkim,
+            arc=arc,
+            policy=policy,
+            judgement=_judge(from_domain, spf, dkim, policy),
+            judged_client=judged_client,
+            broken=signed.broken,
+            left=signed.left,
+        )
+        case.evidence.update(found.evidence())
+        facts = found.facts()
+        return facts if "arc" in case.wanted else {key: value for key, value in facts.items() if key != "arc"}
 
 
 def _from_domain(case: Case) -> str:
@@ -203,103 +205,3 @@ def _judge(from_domain: str, spf: SpfResult, dkim: Sequence[Judged], policy: dma
         alone = dmarc.judge(from_domain, policy, dkim=passed, dkim_unsure=unsure)
         return replace(judgement, authenticated=alone.authenticated, by=alone.by)
     return judgement
-
-
-def _spf_fact(client: Outside, spf: SpfResult) -> Fact:
-    if not spf.domain and spf.reason in ("local", "unknown"):
-        note = texts.LOCAL_CLIENT.with_(ip=client.ip) if client.ip else texts.NO_CLIENT
-        return Fact("none", note)
-    if spf.result == "neutral":  # RFC 7208 §8.2: to be treated exactly like none
-        return Fact("none", texts.SPF_NEUTRAL.with_(domain=spf.domain, ip=client.ip))
-    if spf.result == "pass" and not spf.proves:
-        return Fact("pass", texts.SPF_EVERYBODY.with_(domain=spf.domain, mechanism=spf.reason))
-    identity = "HELO" if spf.identity == "helo" else "MAIL FROM"
-    note = texts.SPF_CLIENT.with_(domain=spf.domain, identity=identity, ip=client.ip, why=texts.why(spf.reason))
-    return Fact(spf.result, note)
-
-
-def _dkim_fact(signed: _Signed, dkim: Sequence[Judged]) -> Fact:
-    if signed.broken:
-        return Fact("permerror", texts.BAD_HEADER)
-    if not dkim:
-        return Fact("none", texts.NO_SIGNATURE)
-    notes = [_signature_note(j) for j in dkim]
-    if signed.left:
-        notes.append(texts.MANY_SIGNATURES.with_(left=signed.left))
-    return Fact(min((j.result for j in dkim), key=_BEST_FIRST.index), texts.joined(notes))
-
-
-def _signature_note(judged: Judged) -> Text:
-    who = f"{judged.domain} s={judged.selector}: " if judged.domain else ""
-    return Text("{said}{why}", "{said}{why}").with_(said=f"{who}{judged.result}", why=texts.why(judged.reason))
-
-
-def _dmarc_fact(from_domain: str, judgement: dmarc.Judgement, policy: dmarc.Policy | str, judged_client: bool) -> Fact:
-    if not from_domain:
-        return Fact("permerror", texts.MANY_FROM)
-    if policy == "temperror":
-        return Fact("temperror", texts.POLICY_FAILED.with_(domain=from_domain))
-    if not judged_client and judgement.result != "pass":
-        return Fact("none", texts.UNJUDGED)
-    if isinstance(policy, dmarc.Policy):
-        return Fact(judgement.result, texts.POLICY.with_(domain=policy.found_at, policy=policy.policy))
-    return Fact("none", texts.NO_POLICY.with_(domain=from_domain))
-
-
-def _authenticated_fact(from_domain: str, judgement: dmarc.Judgement) -> Fact:
-    if not from_domain:
-        return Fact(False, texts.MANY_FROM)
-    if judgement.authenticated is None:
-        return unknown(texts.UNSURE.with_(domain=from_domain))
-    if judgement.authenticated:
-        return Fact(True, texts.PROVEN.with_(domain=judgement.by))
-    return Fact(False, texts.UNPROVEN.with_(domain=from_domain))
-
-
-def _arc_fact(arc: ArcResult) -> Fact:
-    if arc.result == "none":
-        return Fact("none", texts.NO_ARC)
-    sealers = ", ".join(arc.sealers)
-    note = texts.SEALED_BY.with_(sealers=sealers, why=texts.why(arc.reason)) if sealers else texts.why(arc.reason)
-    return Fact(arc.result, note)
-
-
-def _keep(
-    case: Case,
-    client: Outside,
-    spf: SpfResult,
-    dkim: Sequence[Judged],
-    arc: ArcResult,
-    policy: dmarc.Policy | str,
-    judgement: dmarc.Judgement,
-) -> None:
-    """What the record holds: the results, and the keys as the DNS gave them at receipt."""
-    kept: dict[str, object] = {
-        "client": client.ip,
-        "helo": client.helo,
-        "spf": {"result": spf.result, "domain": spf.domain, "identity": spf.identity, "reason": spf.reason},
-        "dmarc": {
-            "result": judgement.result,
-            "aligned": judgement.by,
-            "found_at": policy.found_at if isinstance(policy, dmarc.Policy) else "",
-            "policy": policy.policy if isinstance(policy, dmarc.Policy) else "",
-        },
-    }
-    if dkim:
-        kept["dkim"] = [
-            {"domain": j.domain, "selector": j.selector, "result": j.result, "reason": j.reason} for j in dkim
-        ]
-        case.evidence["dkim_keys"] = [
-            {
-                "domain": j.domain,
-                "selector": j.selector,
-                "name": f"{j.selector}._domainkey.{j.domain}",
-                "record": j.record,
-                "result": j.result,
-            }
-            for j in dkim
-            if j.record
-        ]
-    if arc.result != "none":
-        kept["arc"] = {"result": arc.result, "reason": arc.reason, "sealers": list(arc.sealers)}
-    case.evidence["authentication"] = kept
