@@ -15,6 +15,7 @@ from gateway.text import Text, plain
 
 # Every header that says who wrote or where answers go: a blocked person changes one of them and forgets the others.
 HEADERS = ("from", "sender", "reply-to")
+_KNOWN = {"from": "from", "reply-to": "reply_to"}  # facts that hold what a header says
 
 _ENTRY = Text("{where} {what} は登録 {entry} に該当します（{why}）。", "{where} {what} is covered by {entry} ({why})")
 _ENTRY_PERSON = Text(
@@ -86,7 +87,7 @@ class BlacklistFilter:
         given = case.exchange.envelope.mail_from
         found: dict[str, str] = {}
         for name in HEADERS:
-            known = case.facts.get(name.replace("-", "_"))
+            known = case.facts.get(_KNOWN.get(name, ""))
             addresses = known.value if known is not None else header_addresses(case.message, name)
             for address in addresses if isinstance(addresses, tuple) else ():
                 found.setdefault(address, name)
