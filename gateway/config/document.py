@@ -181,7 +181,7 @@ class _Composer:
             elif isinstance(event, yaml.ScalarEvent):
                 self._refuse_tag(event, where)
                 quoted = event.style is not None and event.style != ""
-                if not quoted and event.end_mark.line > event.start_mark.line and event.value:
+                if not quoted and event.value and _spans_lines(event):
                     self._faults.add(
                         where,
                         Text("値が次の行まで続いて読まれています。", "the value runs on into the next line"),
@@ -193,7 +193,7 @@ class _Composer:
                     self._faults.silence(where)
                 self._put(Scalar(event.value, where.line, where.column, quoted), 1, event.anchor)
             elif isinstance(event, yaml.AliasEvent):
-                self._alias(event.anchor, where)
+                self._alias(event.anchor or "", where)
         return self._root
 
     def _alias(self, name: str, where: Scalar) -> None:
@@ -259,6 +259,10 @@ class _Composer:
 
 def _place(event: Any) -> Scalar:
     return Scalar("", event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _spans_lines(event: Any) -> bool:
+    return bool(event.end_mark.line > event.start_mark.line)
 
 
 def table(node: Node, faults: Faults, what: Text) -> Table:
