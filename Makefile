@@ -48,11 +48,11 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: $(GROUND) | $(VENV)/.made
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[fast]'
+	$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e '.[fast]'
 	@touch $@
 
 $(VENV)/.installed-test: $(GROUND) | $(VENV)/.made
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[fast,test]'
+	$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e '.[fast,test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.made:

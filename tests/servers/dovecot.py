@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import imaplib
 import os
 import pwd
@@ -122,7 +123,9 @@ def dovecot() -> Iterator[Dovecot]:
         want("dovecot", "packages dovecot-imapd and dovecot-lmtpd")
     root = os.geteuid() == 0
     me = pwd.getpwnam("mail") if root else pwd.getpwuid(os.geteuid())  # Dovecot keeps no mail as root
-    users = "" if root else f"default_internal_user = {me.pw_name}\ndefault_login_user = {me.pw_name}"
+    group = grp.getgrgid(me.pw_gid).gr_name
+    users = f"default_internal_user = {me.pw_name}\ndefault_login_user = {me.pw_name}\ndefault_internal_group = {group}"
+    users = "" if root else users
     with server_folder("dovecot") as folder:
         server = Dovecot(folder, free_port(), free_port())
         (folder / "mail").mkdir()
