@@ -32,9 +32,11 @@ _SPECIAL = Text(
     "{entry} is a special address, such as this machine itself or the local network.",
 )
 # Second-level suffixes under which anybody registers; blocking below one is like blocking a top-level domain.
-_SUFFIXES = frozenset(
-    ["ac.jp", "ad.jp", "co.jp", "ed.jp", "go.jp", "gr.jp", "lg.jp", "ne.jp", "or.jp", "co.uk", "org.uk", "com.au", "com.br", "com.cn", "com.hk", "com.sg", "com.tw", "co.kr", "co.nz", "co.in", "co.za", "com.mx", "com.tr", "com.vn"]
-)
+_SUFFIX_TEXT = """
+ac.jp ad.jp co.jp ed.jp go.jp gr.jp lg.jp ne.jp or.jp co.uk org.uk com.au com.br com.cn com.hk com.sg com.tw co.kr co.nz
+co.in co.za com.mx com.tr com.vn
+"""
+_SUFFIXES = frozenset(_SUFFIX_TEXT.split())
 
 
 def warn(entry: Entry, shared_domains: Collection[str], senders: int = 0) -> Text | None:

@@ -1,0 +1,167 @@
+"""The blacklist in memory: says no without a database round trip, and follows what other processes block."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.errors import StoreError
+from gateway.model.entry import Who, address_keys, ip_keys
+from gateway.model.growing import KeySet, NetworkSet
+from gateway.model.lookup import BlockEntry
+from gateway.model.network import parse_network
+from gateway.store.blocks import counts
+from gateway.store.engine import Store
+from gateway.store.tables import block_entry, person
+
+logger = structlog.get_logger()
+
+PAGE = 4000  # rows taken in between two turns of the event loop
+POLL = 1.0  # seconds
+RETRY = 5.0  # seconds after a failure of the database
+MERGE = 100_000  # networks gathered before they are sorted in
+
+Ranges = dict[int, list[tuple[int, int]]]  # first and last address, by IP version
+
+
+class Blocklist:
+    """Which addresses and IPs active entries cover.
+
+    Before everything is loaded, and after a yes, the database is asked; an entry that ended since costs one such
+    question, never a wrong answer.
+    """
+
+    def __init__(self, store: Store, *, poll: float = POLL) -> None:
+        self._store = store
+        self._poll = poll
+        self._keys = KeySet()
+        self._networks = NetworkSet()
+        self._seen: tuple[int, str] = (-1, "")  # seq and id of the newest row taken in
+        self._task: asyncio.Task[None] | None = None
+        self._loaded = asyncio.Event()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a no can be said without the database."""
+        return self._loaded.is_set()
+
+    async def start(self) -> None:
+        """Begin to load, and then to follow, in the background."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="blocklist")
+
+    async def ready(self) -> None:
+        """Wait until all entries are loaded."""
+        await self._loaded.wait()
+
+    async def stop(self) -> None:
+        """Stop following."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def follow(self) -> None:
+        """Take in every entry that was added since the last time, all of them at first. Raises `StoreError`."""
+        ranges: Ranges = {4: [], 6: []}
+        while True:
+            at = tuple_(block_entry.c.seq, block_entry.c.id)
+            statement = (
+                select(
+                    block_entry.c.who, block_entry.c.value, block_entry.c.ended_at, block_entry.c.seq, block_entry.c.id
+                )
+                # the first condition says nothing new, but lets the index on seq find the place
+                .where(block_entry.c.seq >= self._seen[0], at > tuple_(*self._seen))
+                .order_by(block_entry.c.seq, block_entry.c.id)
+                .limit(PAGE)
+            )
+            async with self._store.read() as connection:
+                rows = (await connection.execute(statement)).all()
+            self._take(rows, ranges)
+            if len(rows) < PAGE or len(ranges[4]) + len(ranges[6]) > MERGE:
+                await asyncio.to_thread(self._take_ranges, ranges)
+                ranges = {4: [], 6: []}
+            if rows:
+                self._seen = (rows[-1].seq, rows[-1].id)
+            if len(rows) < PAGE:
+                self._loaded.set()
+                return
+
+    async def covering_address(self, address: str) -> Sequence[BlockEntry]:
+        """Active entries that cover a folded address, most exact first. Raises `StoreError`."""
+        keys: Iterable[str] = address_keys(address)
+        if self.loaded:
+            held = self._keys
+            keys = [key for key in keys if key in held]
+        return await self._confirm(keys) if keys else ()
+
+    async def covering_ip(self, ip: str) -> Sequence[BlockEntry]:
+        """Active entries that cover an IP, longest prefix first. Raises `StoreError`."""
+        if self.loaded and ip not in self._networks:
+            return ()
+        keys = ip_keys(ip)
+        return await self._confirm(keys) if keys else ()
+
+    async def covering_any(self, addresses: Iterable[str], at_most: int) -> Sequence[BlockEntry]:
+        """Active entries that cover one of the addresses, at most `at_most`. Raises `StoreError`."""
+        wanted = dict.fromkeys(
+            key for address in addresses for key in address_keys(address) if not self.loaded or key in self._keys
+        )
+        found: list[BlockEntry] = []
+        keys = list(wanted)
+        for start in range(0, len(keys), 500):
+            found += await self._confirm(keys[start : start + 500])
+            if len(found) >= at_most:
+                break
+        return found[:at_most]
+
+    async def _confirm(self, keys: Iterable[str]) -> Sequence[BlockEntry]:
+        order = {key: place for place, key in enumerate(keys)}
+        async with self._store.read() as connection:
+            rows = await _entries(connection, list(order))
+        return sorted(rows, key=lambda entry: order[entry.entry])
+
+    def _take(self, rows: Iterable[Any], ranges: Ranges) -> None:
+        add = self._keys.add
+        for who, value, ended_at, _, _ in rows:
+            if ended_at is not None:
+                continue
+            if who == Who.NETWORK:
+                network = parse_network(value)
+                if network is not None:
+                    ranges[network.version].append((network.first, network.last))
+            elif who != Who.PHONE:
+                add(value)
+
+    def _take_ranges(self, ranges: Ranges) -> None:
+        for version, new in ranges.items():
+            if new:
+                self._networks.update_ranges(version, new)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.follow()
+                wait = self._poll
+            except StoreError as error:
+                logger.warning("blocklist_not_followed", error=str(error))
+                wait = RETRY
+            await asyncio.sleep(wait)
+
+
+async def _entries(connection: AsyncConnection, values: Sequence[str]) -> list[BlockEntry]:
+    statement = (
+        select(block_entry.c.id, block_entry.c.value, block_entry.c.reason, person.c.name, block_entry.c.watched)
+        .outerjoin(person, person.c.id == block_entry.c.person)
+        .where(block_entry.c.value.in_(values), counts(datetime.now(UTC)))
+    )
+    rows = await connection.execute(statement)
+    return [BlockEntry(row.id, row.value, row.reason, row.name or "", row.watched) for row in rows]
