@@ -5,16 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
 from gateway.model.envelope import Envelope
 
+# base32 digits whose order is also that of their characters
+_IN_ORDER = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUV", b"234567abcdefghijklmnopqrstuvwxyz")
+
 
 def new_id() -> str:
-    """A fresh exchange or queue id: 16 characters out of a-z2-7, 80 random bits."""
-    return base64.b32encode(os.urandom(10)).decode("ascii").lower()
+    """A fresh exchange or queue id: 16 characters out of a-z2-7; later ids sort after earlier ones.
+
+    44 bits are the time in milliseconds, 36 are random: rows that are written together stand together in every index.
+    """
+    number = (time.time_ns() // 1_000_000 & (1 << 44) - 1) << 36 | int.from_bytes(os.urandom(5), "big") >> 4
+    return base64.b32hexencode(number.to_bytes(10, "big")).translate(_IN_ORDER).decode("ascii")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.model.acceptance import Acceptance, Draft, ReplyPlan
 from gateway.model.envelope import Peer
 from gateway.model.fact import Fact, Unknown, Value
-from gateway.model.record import time_text
+from gateway.model.record import SafeRecord, time_text
 from gateway.model.verdict import ConditionTrace, RuleTrace, Verdict
 from gateway.text import Text
 
@@ -24,49 +24,49 @@ _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(<[\x21-\x7e]{1,900}>)", re.IGNORE
 
 def incoming(
     acceptance: Acceptance, removed: tuple[bytes, ...], authserv_id: str, reply: Mapping[str, Any] | None
-) -> dict[str, Any]:
+) -> SafeRecord:
     """The record `mail.in`: everything that was known about a message when it was accepted, its bytes by their SHA-256.
 
     `removed` are the header fields that the relayed copy lacks, `reply` is `reply_json`.
     """
     exchange, language = acceptance.exchange, acceptance.language
     envelope, origin, peer = exchange.envelope, acceptance.origin, exchange.envelope.peer
-    return {
-        "id": exchange.id,
-        "direction": "in",
-        "kind": "mail",
-        "source": exchange.source,
-        "received_at": time_text(exchange.received_at),
-        "sha256": exchange.sha256.hex(),
-        "size": exchange.size,
-        "envelope": {
+    return SafeRecord(
+        id=exchange.id,
+        direction="in",
+        kind="mail",
+        source=exchange.source,
+        received_at=time_text(exchange.received_at),
+        sha256=exchange.sha256.hex(),
+        size=exchange.size,
+        envelope={
             "mail_from": clean(envelope.mail_from),
             "recipients": [clean(r) for r in envelope.recipients],
             "smtputf8": envelope.smtputf8,
         },
-        "peer": _peer(peer),
-        "dialogue": [clean(line) for line in envelope.dialogue],
-        "sender": clean(acceptance.sender),
-        "origin": {"ip": origin.ip, "source": clean(origin.source), "trust": str(origin.trust)} if origin else None,
-        "headers": {
+        peer=_peer(peer),
+        dialogue=[clean(line) for line in envelope.dialogue],
+        sender=clean(acceptance.sender),
+        origin={"ip": origin.ip, "source": clean(origin.source), "trust": str(origin.trust)} if origin else None,
+        headers={
             "subject": clean(acceptance.subject),
             "from": clean(acceptance.from_header),
             "message_id": clean(acceptance.message_id),
         },
-        "trace": acceptance.trace.decode("latin-1"),
-        "removed": [field.decode("latin-1") for field in removed],
-        "authserv_id": authserv_id,
-        "facts": {_key(key): _fact(fact, language) for key, fact in acceptance.facts.items()},
-        "verdict": _verdict(acceptance.verdict),
-        "evidence": _plain(acceptance.evidence),
-        "reply": reply,
-        "queued": [
+        trace=acceptance.trace.decode("latin-1"),
+        removed=[field.decode("latin-1") for field in removed],
+        authserv_id=authserv_id,
+        facts={_key(key): _fact(fact, language) for key, fact in acceptance.facts.items()},
+        verdict=_verdict(acceptance.verdict),
+        evidence=_plain(acceptance.evidence),
+        reply=reply,
+        queued=[
             {"id": d.id, "kind": d.kind, "target": d.target, "recipients": [clean(r) for r in d.recipients]}
             for d in acceptance.dispatches
         ],
-        "notices": [draft.id for draft in acceptance.notices],
-        "language": language,
-    }
+        notices=[draft.id for draft in acceptance.notices],
+        language=language,
+    )
 
 
 def outgoing(draft: Draft, sha256: bytes, at: datetime, about: str) -> dict[str, Any]:
@@ -133,9 +133,14 @@ def reply_json(plan: ReplyPlan, why: Text, language: str, *, sent: bool) -> dict
 
 def clean(text: str) -> str:
     """The text without what a database cannot keep: NUL and lone surrogates become U+FFFD."""
-    if text.isascii():
-        return text.replace("\0", "�") if "\0" in text else text
-    return text.replace("\0", "�").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if "\0" in text:
+        text = text.replace("\0", "�")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _peer(peer: Peer) -> dict[str, Any]:

@@ -14,6 +14,7 @@ T = TypeVar("T")
 BUSY_TIMEOUT = 5.0  # seconds that a statement waits for another program's lock
 
 _PRAGMAS = (
+    "PRAGMA page_size = 8192",  # of a new database: a mail's body fits, and a commit writes fewer pages
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # what is committed is on the disk
     "PRAGMA foreign_keys = ON",
