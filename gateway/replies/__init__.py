@@ -1,0 +1,1 @@
+"""Automatic replies, notices to the owner and delivery reports: their words, and whether they may go."""
