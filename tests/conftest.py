@@ -46,6 +46,7 @@ def wanted_servers(reports: list[Any]) -> dict[str, int]:
     return wanted
 
 
+@pytest.hookimpl(trylast=True)  # below coverage and the rest: it is the closing line
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """One closing line that names what did not run for want of which server."""
     stats = terminalreporter.stats
