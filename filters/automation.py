@@ -17,9 +17,12 @@ _REPORTS: Final = (b"feedback-report", b"disposition-notification", b"tlsrpt", b
 _REPORT_SUBJECT: Final = re.compile(r"^\s*(?:\[preview\]\s*)?report domain:", re.IGNORECASE)
 _ANSWERED: Final = re.compile(r"\s*(?:re|fw|fwd|aw|返信|転送|回复)\s*(?:\[\d+\])?\s*[:：>＞]", re.IGNORECASE)
 _REPLY_SUBJECT: Final = re.compile(
-    r"\s*(?:re:\s*)?[\[【(（]?\s*(?:auto(?:matic)?[- ]?(?:re(?:ply|spon[sd]\w*)|response)|auto:|autorespon\w*|out of (?:the )?office"
-    r"|ooo\b|vacation\b|away (?:until|from)|absence\b|abwesen|réponse automatique|respuesta automática|risposta automatica"
-    r"|resposta automática|automatisch|自动回复|自動回覆)|^.{0,30}(?:自動返信|自動応答|自動配信|自動送信|不在のお知らせ|不在通知|不在連絡"
+    r"\s*(?:re:\s*)?[\[【(（]?\s*(?:auto(?:matic)?[- ]?(?:re(?:ply|spon[sd]\w*)|response)|auto:|autorespon\w*"
+    r"|out of (?:the )?office"
+    r"|ooo\b|vacation\b|away (?:until|from)|absence\b|abwesen|réponse automatique|respuesta automática"
+    r"|risposta automatica"
+    r"|resposta automática|automatisch|自动回复|自動回覆)|^.{0,30}(?:自動返信|自動応答|自動配信|自動送信"
+    r"|不在のお知らせ|不在通知|不在連絡"
     r"|休業のお知らせ|休業のご案内|受付完了|受付のお知らせ|受け付けました)",
     re.IGNORECASE,
 )
@@ -116,6 +119,8 @@ def _kind(message: Message, *, null: bool) -> Fact:
         return _because("report", "content-type")
     if kind.startswith(b"multipart/report") or _REPORT_SUBJECT.match(message.subject):
         return _because("report", "content-type" if kind.startswith(b"multipart/report") else "subject")
+    if "x-amz-sns-message-id" in headers:
+        return _because("report", "x-amz-sns-message-id")
     submitted = (headers.get("auto-submitted") or "no").split(";")[0].split("(")[0].strip().lower()
     if submitted == "auto-forwarded":
         # a person's mail that a program passed on

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from filters.bounces import phrases
+from filters.bounces.bounce import Bounce
 from filters.bounces.fallback import detected_addresses
+from filters.bounces.notification import read_notification
 from filters.bounces.signs import Signs, read_signs
 from filters.bounces.status import STATUS, Recipient, is_status, read_status
 from gateway.mime.addresses import parse_addresses
@@ -15,20 +16,12 @@ from gateway.mime.message import Message
 from gateway.mime.parts import Part
 
 _TEXT: Final = 32 * 1024  # characters of a body that are looked at
+_STATUS: Final = 64 * 1024  # bytes of a status part
 _REASON: Final = 500
+_OTHER_REPORTS: Final = frozenset(("message/feedback-report", "message/disposition-notification"))
 _COPIES: Final = frozenset(
     ("message/rfc822", "message/global", "text/rfc822-headers", "text/rfc822-header", "text/rfc822")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Bounce:
-    """A non-delivery or delay report: the first address it is about, all of them, the status (RFC 3463), the words."""
-
-    address: str
-    addresses: tuple[str, ...]
-    status: str
-    reason: str
 
 
 def looks_like_bounce(message: Message, *, null: bool) -> Signs | None:
@@ -43,8 +36,12 @@ def recognise(message: Message, signs: Signs) -> Bounce | None:
     Raises `MimeLimit`.
     """
     parts = message.parts()
-    recipients = [r for part in parts if is_status(part) for r in read_status(part.data(64 * 1024))]
-    recipients += _loose_status(parts, signs)
+    if any(part.content_type in _OTHER_REPORTS for part in parts):
+        return None
+    if "x-amz-sns-message-id" in message.headers:
+        return read_notification(parts[0].text() if parts else "")
+    recipients = [r for part in _with_inner(parts, signs) if is_status(part) for r in read_status(part.data(_STATUS))]
+    recipients = recipients or _loose_status(parts, signs)
     failed = [r for r in recipients if r.failed]
     if recipients and not failed:
         return None  # a report of success
@@ -52,7 +49,7 @@ def recognise(message: Message, signs: Signs) -> Bounce | None:
     if not _decide(signs, failed, parts, message, text):
         return None
     addresses = _addresses(message, signs, failed, parts, text)
-    return Bounce(addresses[0] if addresses else "", addresses, *_why(failed, text))
+    return Bounce(addresses[0] if addresses else "", addresses, *_why(addresses[0] if addresses else "", failed, text))
 
 
 def _decide(signs: Signs, failed: list[Recipient], parts: tuple[Part, ...], message: Message, text: str) -> bool:
@@ -76,6 +73,19 @@ def _decide(signs: Signs, failed: list[Recipient], parts: tuple[Part, ...], mess
     return signs.subject and told and technical
 
 
+def _with_inner(parts: tuple[Part, ...], signs: Signs) -> list[Part]:
+    """The parts, and those of a report that a gateway has wrapped into another message."""
+    if any(is_status(part) for part in parts) or not signs.any:
+        return list(parts)
+    found = list(parts)
+    for part in parts:
+        if part.content_type == "message/rfc822":
+            inner = Message(part.data(4 * _STATUS))
+            if read_signs(inner, null=False).report:
+                found += inner.parts()
+    return found
+
+
 def _loose_status(parts: tuple[Part, ...], signs: Signs) -> list[Recipient]:
     """Status fields that a mail system wrote into its text."""
     found: list[Recipient] = []
@@ -84,8 +94,7 @@ def _loose_status(parts: tuple[Part, ...], signs: Signs) -> list[Recipient]:
             continue
         text = part.text()[:_TEXT]
         at = text.lower().find("final-recipient:")
-        copy = phrases.COPY.search(text)
-        if at < 0 or (copy and copy.start() < at):
+        if at < 0 or not (phrases.FAILED.search(text, 0, at) or signs.subject):
             continue
         lines = text[:at].splitlines()
         start = len(lines)
@@ -160,17 +169,34 @@ def _sent_to(message: Message, parts: tuple[Part, ...]) -> tuple[str, ...]:
     return ()
 
 
-def _why(failed: list[Recipient], text: str) -> tuple[str, str]:
+def _why(address: str, failed: list[Recipient], text: str) -> tuple[str, str]:
+    """Status and reason: the report's fields, else the server's reply, else the words beside the address."""
     status = failed[0].status if failed else ""
     reason = failed[0].reason if failed else ""
     if not reason:
-        line = phrases.REPLY_LINE.search(text) or phrases.BECAUSE.search(text) or phrases.FAILED.search(text)
-        if line is not None:
-            reason = line[1] if line.re.groups else text[text.rfind("\n", 0, line.start()) + 1 :].split("\n", 1)[0]
+        reply = phrases.REPLY_LINE.search(text)
+        reason = reply[1] if reply else _beside(address, text)
+    if not reason and not failed:
+        because = phrases.BECAUSE.search(text)
+        told = phrases.FAILED.search(text)
+        if because is not None:
+            reason = because[1]
+        elif told is not None:
+            reason = text[text.rfind("\n", 0, told.start()) + 1 :].split("\n", 1)[0]
     if not status:
         exact = STATUS.search(reason) or STATUS.search(text)
         status = exact[1] if exact else ""
     return status, " ".join(reason.split())[:_REASON]
+
+
+def _beside(address: str, text: str) -> str:
+    """What stands behind the address, or on the lines right below it."""
+    at = text.find(address) if address else -1
+    if at < 0:
+        return ""
+    rest = text[at + len(address) : at + len(address) + 1000].split("\n\n", 1)[0]
+    reason = rest.lstrip(">)]:;,.*\"' \t\n-")
+    return reason if len(reason) > 8 and not phrases.ADDRESS.fullmatch(reason.strip("<>")) else ""
 
 
 def _unique(addresses: list[str] | tuple[str, ...]) -> tuple[str, ...]:

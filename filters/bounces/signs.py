@@ -9,8 +9,10 @@ from typing import Final
 from gateway.mime.message import Message
 
 _DAEMON: Final = re.compile(
-    rb"\bmailer[-_.]?daemon\b|\bpo+stmaster\b|mail[-_. ]deliver(?:y|er)?[-_. ](?:sub)?s(?:ystem|ervice)|delivery subsystem"
-    rb"|\bmail (?:administrator|system)\b|internet mail delivery|system administrator|ndr administrator|content[- ]filter at"
+    rb"\bmailer[-_.]?daemon\b|\bpo+st_?master\b|mail[-_. ]deliver(?:y|er)?[-_. ](?:sub)?s(?:ystem|ervice)"
+    rb"|delivery subsystem"
+    rb"|\bmail (?:administrator|system)\b|internet mail delivery|system administrator|ndr administrator"
+    rb"|content[- ]filter at"
     rb"|\binterscan\b|e-mail interconnect|delivery status notification",
     re.IGNORECASE,
 )
@@ -18,7 +20,8 @@ _RETURNED_BY: Final = re.compile(rb"mailer[-_.]?daemon|postmaster@", re.IGNORECA
 # A subject alone says little: to a shop, people write about deliveries that fail and goods that come back.
 _SUBJECT: Final = re.compile(
     r"(?:\[?(?:warning|notice|error|notification|\*+spam\*+)\]?\s*[:：-]?\s*)?(?:"
-    r"(?:mail|message|e-?mail)?[- ]*(?:delivery|transport|system|processing|sending)?[- ]*(?:failure|error|problem)s?\b"
+    r"(?:mail|message|e-?mail)?[- ]*(?:delivery|transport|system|processing|sending)?[- ]*(?:failure|error"
+    r"|problem)s?\b"
     r"|failed (?:mail|delivery|to deliver|message)|delivery (?:has )?(?:failed|failure|error|problem|attempt)"
     r"|(?:mail|message|e-?mail|your (?:mail|message|e-?mail)|delivery)\b.{0,40}\b"
     r"(?:fail|(?:could|can|was|is) ?n[o']t|not deliver|undeliver|bounced|returned|delayed|rejected|refused|not sent)"
@@ -35,6 +38,9 @@ _SUBJECT: Final = re.compile(
     r")",
     re.IGNORECASE,
 )
+_NO_MEMBER: Final = re.compile(
+    r"you .{0,200}\bnot (?:a )?member|not member article|.{0,40}メンバーではありません", re.IGNORECASE
+)
 _ANSWERED: Final = re.compile(r"\s*(?:re|fw|fwd|aw|返信|転送|回复)\s*(?:\[\d+\])?\s*[:：>＞]", re.IGNORECASE)
 
 
@@ -47,11 +53,12 @@ class Signs:
     null: bool  # the null reverse-path
     subject: bool
     named: tuple[str, ...]  # addresses of X-Failed-Recipients
+    notification: bool = False  # sent by Amazon's notification service
 
     @property
     def any(self) -> bool:
         """Whether there is anything to look into."""
-        return self.report or self.daemon or self.null or self.subject or bool(self.named)
+        return self.report or self.daemon or self.null or self.subject or self.notification or bool(self.named)
 
     @property
     def system(self) -> bool:
@@ -70,10 +77,11 @@ def read_signs(message: Message, *, null: bool) -> Signs:
     ) or b"report-type=delivery-status" in kind
     authors = headers.raw("from") + headers.raw("sender")
     daemon = any(_DAEMON.search(value) for value in authors) or any(value.endswith(b"<>") for value in authors)
+    daemon = daemon or ("x-mlserver" in headers and bool(_NO_MEMBER.match(message.subject)))
     daemon = daemon or any(_RETURNED_BY.search(value) for value in headers.raw("return-path"))
     named: tuple[str, ...] = ()
     if "x-failed-recipients" in headers:
         named = tuple(box.address for box in message.addresses("x-failed-recipients"))
     subject = message.subject
     telling = bool(subject) and not _ANSWERED.match(subject) and bool(_SUBJECT.match(subject.lstrip("【[ 　")))
-    return Signs(report, daemon, null, telling, named)
+    return Signs(report, daemon, null, telling, named, "x-amz-sns-message-id" in headers)

@@ -18,7 +18,8 @@ _QUOTED: Final = re.compile(r"^[ \t\u3000]{0,3}(?:[>＞》]|[A-Za-z]{1,4}>)")
 _OLDER: Final = re.compile(
     r"^[\s>]*(?:"
     r"[-_=*━─－ー]{2,}\s*(?:original message|original mail|forwarded (?:message|by)|reply message"
-    r"|ursprüngliche nachricht|message d'origine|mensaje original|元のメッセージ|元のメール|元メール|オリジナルメッセージ"
+    r"|ursprüngliche nachricht|message d'origine|mensaje original|元のメッセージ|元のメール|元メール"
+    r"|オリジナルメッセージ"
     r"|転送メッセージ|転送されたメッセージ|返信元メッセージ|返信メッセージ|受信メール)"
     r"|begin forwarded message:|転送されたメッセージ\s*[:：]?\s*$"
     r")",
@@ -27,7 +28,8 @@ _OLDER: Final = re.compile(
 _RULE: Final = re.compile(r"^[\s>]*[_\-━─=]{8,}\s*$")
 _FROM: Final = re.compile(r"^[\s>*]*(?:from|von|de|差出人|送信者|発信者)\s*\*?\s*[:：]\s*\S", re.IGNORECASE)
 _FIELD: Final = re.compile(
-    r"^[\s>*]*(?:from|sent|date|to|cc|bcc|subject|reply-to|von|gesendet|an|betreff|差出人|送信者|発信者|送信日時|送信日|日付|日時"
+    r"^[\s>*]*(?:from|sent|date|to|cc|bcc|subject|reply-to|von|gesendet|an|betreff|差出人|送信者|発信者"
+    r"|送信日時|送信日|日付|日時"
     r"|宛先|宛て先|件名|題名|CC)\s*\*?\s*[:：]",
     re.IGNORECASE,
 )
@@ -44,13 +46,15 @@ _HEADING: Final = re.compile(
     re.IGNORECASE,
 )
 _WEAK_HEADING: Final = re.compile(
-    r"^[\s>]*.{1,300}(?:\bwrote|\bwrites|さん(?:は|が)?書きました|さんのメール|は書きました|のメッセージ|schrieb.{0,200}|a écrit)"
+    r"^[\s>]*.{1,300}(?:\bwrote|\bwrites|さん(?:は|が)?書きました|さんのメール|は書きました|のメッセージ"
+    r"|schrieb.{0,200}|a écrit)"
     r"\s*[:：。]\s*$",
     re.IGNORECASE,
 )
 # One look at a line that tells most of them apart from every heading.
 _HINT: Final = re.compile(
-    r"[:：。]\s*$|^[\s>]*(?:[-_=*━─－ー]{2}|転送)|^[\s>*]*(?:from|von|de|差出人|送信者|発信者)\b|^[\s>]*(?:on\b|.{0,60}\d[年/.-])",
+    r"[:：。]\s*$|^[\s>]*(?:[-_=*━─－ー]{2}|転送)|^[\s>*]*(?:from|von|de|差出人|送信者|発信者)\b"
+    r"|^[\s>]*(?:on\b|.{0,60}\d[年/.-])",
     re.IGNORECASE,
 )
 _SENT: Final = re.compile("送信|sent|envoy|gesendet|outlook", re.IGNORECASE)
@@ -62,7 +66,8 @@ _SENT_FROM: Final = re.compile(
 )
 _DELIMITER: Final = re.compile(r"^(?:-- ?|— ?|＿＿＿＿*)$")
 _CONTACT: Final = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.-]+|https?://|www\.|〒|\b0\d{1,4}[-(]\d{1,4}[-)]\d{3,4}\b|\btel\b|\bfax\b|\bphone\b|電話|住所|携帯",
+    r"[\w.+-]+@[\w-]+\.[\w.-]+|https?://|www\.|〒|\b0\d{1,4}[-(]\d{1,4}[-)]\d{3,4}\b|\btel\b|\bfax\b|\bphone\b"
+    r"|電話|住所|携帯",
     re.IGNORECASE,
 )
 
