@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.config.document import Faulty, Node, Scalar, Wrong, suggestion
@@ -16,15 +15,7 @@ from gateway.text import Text
 KEYS = ("then", "tag", "reply", "notify", "forward", "smtp_text")
 
 _TAG = re.compile(r"[^\x00-\x20\x7f,;\"\\]{1,60}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-@dataclass(frozen=True)
-class Templates:
-    """Which reply templates exist."""
-
-    exists: Callable[[str], bool]
-    names: Callable[[], list[str]]
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def _tag(text: str, reading: Reading) -> str:
@@ -44,7 +35,7 @@ def _recipient(text: str, reading: Reading) -> str:
 
 
 def read_action(
-    pairs: Mapping[str, tuple[Scalar, Node]], where: Node, reading: Reading, templates: Templates
+    pairs: Mapping[str, tuple[Scalar, Node]], where: Node, reading: Reading, templates: frozenset[str]
 ) -> Action:
     """The action out of the keys of a rule or of `default`; raises `Faulty` after noting every fault."""
     values: dict[str, Any] = {}
@@ -120,14 +111,14 @@ class _Reply(Section[ReplyOrder | None]):
         return super().read(node, reading)
 
 
-def _kinds(templates: Templates) -> Mapping[str, Any]:
+def _kinds(templates: frozenset[str]) -> Mapping[str, Any]:
     def template(text: str, reading: Reading) -> str:
         if not _NAME.fullmatch(text):
             raise ValueError(text)
-        if not templates.exists(text):
+        if text not in templates:
             raise Wrong(
                 Text("「{name}」という文面はありません。", "there is no template {name}").with_(name=text),
-                suggestion(text, templates.names()),
+                suggestion(text, templates),
             )
         return text
 
@@ -141,7 +132,12 @@ def _kinds(templates: Templates) -> Mapping[str, Any]:
             most=20,
         ),
         "reply": _Reply(
-            Word(template, Text("文面の名前（英数字と - _）", "a template's name (letters, digits, - and _)"))
+            Word(
+                template,
+                Text(
+                    "文面の名前（半角の小文字・数字・ハイフン）", "a template's name (small letters, digits, hyphens)"
+                ),
+            )
         ),
         "notify": Many(Word(_recipient, Text("owner かアドレス", "owner or an address")), least=1, most=20),
         "forward": Many(Word(lambda text, _: mailbox_address(text), ADDRESS), least=1, most=20),

@@ -13,7 +13,10 @@ def packaged(name: str) -> Path:
     return Path(str(files("filters").joinpath("defaults", name)))
 
 
-def packaged_template(name: str, language: str) -> Path | None:
-    """The packaged template of this name and language, or None."""
-    path = packaged("templates") / f"{name}.{language}.txt"
-    return path if path.is_file() else None
+def template_names(folder: Path) -> frozenset[str]:
+    """The names of all reply templates in a folder, and of the packaged ones, in any language."""
+    found: set[str] = set()
+    for place in (folder, packaged("templates")):
+        for language in LANGUAGES:
+            found.update(path.name.removesuffix(f".{language}.txt") for path in place.glob(f"*.{language}.txt"))
+    return frozenset(found)

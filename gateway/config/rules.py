@@ -8,14 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.config.actions import KEYS as ACTION_KEYS
-from gateway.config.actions import Templates, read_action
+from gateway.config.actions import read_action
 from gateway.config.conditions import read_group
 from gateway.config.document import Faulty, Items, Node, Scalar, Table, known, read_document, table
 from gateway.config.files import Faults, Place, read_bounded, shown
 from gateway.config.kinds import Choice, Reading
 from gateway.config.lists import inline_list, read_list
 from gateway.config.operators import Names
-from gateway.config.packaged import packaged, packaged_template
+from gateway.config.packaged import template_names
 from gateway.config.rule_tests import read_tests
 from gateway.config.words import LINE, absolute
 from gateway.errors import ConfigError, Fault
@@ -73,7 +73,7 @@ class _Reader:
         self._hash = hashlib.sha256()
         self._files: list[str] = []
         self._reading = Reading(faults, self._base, {})
-        self._templates = _templates(settings)
+        self._templates = template_names(settings.templates)
 
     def keep(self, name: str, raw: bytes, path: Path) -> None:
         """Takes a file into the hash, under the name it is written with, and into the files to be watched."""
@@ -270,18 +270,3 @@ class _Reader:
             ].line
         except Faulty:
             return None, 0
-
-
-def _templates(settings: Settings) -> Templates:
-    language = settings.shop.language
-    folder = settings.templates
-
-    def exists(name: str) -> bool:
-        return (folder / f"{name}.{language}.txt").is_file() or packaged_template(name, language) is not None
-
-    def names() -> list[str]:
-        ending = f".{language}.txt"
-        places = [place for place in (folder, packaged("templates")) if place.is_dir()]
-        return [path.name.removesuffix(ending) for place in places for path in place.glob(f"*{ending}")]
-
-    return Templates(exists, names)
