@@ -44,11 +44,15 @@ class Context:
     @cached_property
     def settings(self) -> Settings:
         """The settings; raises `ConfigError`, or `NotFound` where there is no file."""
-        if not self.path.is_file():
-            raise NotFound(_NO_CONFIG.with_(path=self.path), _NO_CONFIG_MEND)
+        self.require_file()
         from gateway.config import load_settings
 
         return load_settings(self.path, self.environ)
+
+    def require_file(self) -> None:
+        """Raise `NotFound` where there is no config file."""
+        if not self.path.is_file():
+            raise NotFound(_NO_CONFIG.with_(path=self.path), _NO_CONFIG_MEND)
 
     @property
     def language(self) -> str:

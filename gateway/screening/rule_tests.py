@@ -1,4 +1,4 @@
-"""The examples under `tests:` of a rules file: each is screened by the real engine and compared with what it expects."""
+"""The examples under `tests:` of a rules file, each screened by the real engine and held against what it expects."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Rulebook:
                 ruleset, stamp = await self._read()
             except ConfigError as error:
                 self._stamp = await asyncio.to_thread(self._look)
-                logger.error("rules_kept", reason="the new rules have faults", faults=error.in_("en"))
+                logger.warning("rules_kept", reason="the new rules have faults", faults=error.in_("en"))
                 if self.on_fault is not None:
                     await self.on_fault(error)
                 return False

@@ -1,0 +1,25 @@
+"""The table of filters: adding one is a file and a line here."""
+
+from __future__ import annotations
+
+from filters.api import Filter
+from filters.authentication import AuthenticationFilter
+from filters.automation import AutomationFilter
+from filters.blacklist import BlacklistFilter
+from filters.content import ContentFilter
+from filters.sender import SenderFilter
+from filters.sender_ip import SenderIpFilter
+from filters.volume import VolumeFilter
+from gateway.model.fact import FactSpec
+
+FILTERS: tuple[Filter, ...] = (
+    SenderFilter(),
+    ContentFilter(),
+    AutomationFilter(),
+    SenderIpFilter(),
+    BlacklistFilter(),
+    VolumeFilter(),
+    AuthenticationFilter(),
+)
+
+SPECS: dict[str, FactSpec] = {spec.name: spec for filter_ in FILTERS for spec in filter_.facts}

@@ -1,0 +1,218 @@
+"""`sekisho demo`: the gateway at work on sample customers, on this machine alone, from real SMTP to verified records."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from gateway.cli.context import Context, current, enter
+from gateway.cli.demo_report import show_replies, show_table, wait_until_settled
+from gateway.cli.output import emit, say
+from gateway.config import scaffold
+from gateway.errors import Refused, SekishoError
+from gateway.store.engine import open_store
+from gateway.testing.customers import BLOCKED, BLOCKED_RANGE, Customer, before_the_block, customers, zone
+from gateway.testing.dns import DnsServer
+from gateway.testing.mail import DkimKey
+from gateway.testing.sink import SmtpSink
+from gateway.text import Text
+
+CONFIG = """\
+shop:
+  name: 和み工房
+  contact: support@shop.example
+  addresses: [shop@shop.example, "@order.shop.example"]
+  owner: owner@shop.example
+  language: {language}
+  timezone: Asia/Tokyo
+storage:
+  database: sqlite:///data/sekisho.db
+smtp:
+  listen: ["127.0.0.1:0"]
+  hostname: mx.shop.example
+  proxy_protocol_from: [127.0.0.1/32]   # so that each sample customer comes from an IP of its own
+mailbox: maildir:maildir
+outgoing: smtp://127.0.0.1:{outgoing}
+dns: {{servers: ["127.0.0.1:{dns}"]}}
+rules: rules.yaml
+templates: templates/
+"""
+
+_START = Text("■ {folder} に一式を作り、ゲートウェイを動かします。", "■ making everything in {folder} and starting the gateway")
+_READY = Text("  受け付けを始めました: {address}", "  listening on {address}")
+_BEFORE = Text("■ 取引停止の前に届いていたメールを送ります。", "■ sending what had come in before anybody was blocked")
+_BLOCKING = Text("■ sekisho block {who}", "■ sekisho block {who}")
+_SENDING = Text("■ {count} 人の見本のお客様が SMTP で送信します。", "■ {count} sample customers send by SMTP")
+_REASON = Text("繰り返しの脅し（見本）", "repeated threats (sample)")
+_FOREIGN = Text(
+    "  ほかの店あてのメールは中継しません: {reply}", "  mail for somebody else's address is not relayed: {reply}"
+)
+_VERIFY = Text("■ sekisho verify", "■ sekisho verify")
+_LEFT = Text(
+    "すべて {folder} に残っています。例: sekisho -c {folder}/config.yaml log search --since 1d",
+    "everything stays in {folder}; try: sekisho -c {folder}/config.yaml log search --since 1d",
+)
+_OTHER = Text("{folder} は実演のフォルダーではないため、触れません。", "{folder} is not a folder of the demo: it is left alone")
+_OTHER_MEND = Text("--dir で別の名前を指定してください。", "name another one with --dir")
+_DIED = Text("ゲートウェイが起動しませんでした: {said}", "the gateway did not start: {said}")
+MARK = ".sekisho-demo"
+
+
+async def demo(*, dir: Annotated[Path, Parameter(help="working folder")] = Path("demo")) -> int:
+    """Start a gateway, send sample customers through it, show what happened and why, verify the records."""
+    context = current()
+    language = context.language
+    folder = dir.absolute()
+    _prepare(folder, language)
+    key = DkimKey.make("customer.example")
+    async with DnsServer(zone(key)) as dns, SmtpSink() as outside:
+        config = folder / "config.yaml"
+        config.write_text(CONFIG.format(language=language, outgoing=outside.port, dns=dns.address[1]), encoding="utf-8")
+        say(_START, folder=dir)
+        gateway = await _start(config)
+        try:
+            port = await _port(gateway, folder / "gateway.log")
+            say(_READY, address=f"127.0.0.1:{port}")
+            seen = Context(config, context.lang or language, context.json)
+            enter(seen)
+            database = seen.settings.storage.database
+            say(_BEFORE)
+            for customer in before_the_block():
+                await _send(port, customer)
+            await _settled(database)
+            say(_BLOCKING, who=f"{BLOCKED} '{BLOCKED_RANGE}'")
+            await _sekisho(config, "block", BLOCKED, BLOCKED_RANGE, "--reason", _REASON.in_(language), "--person", "碇 源太")
+            await asyncio.sleep(1.5)  # the running gateway looks for new entries every second
+            say(_SENDING, count=len(customers(key)))
+            sent: list[tuple[Customer, str]] = []
+            for customer in customers(key):
+                sent.append((customer, await _send(port, customer)))
+                await _settled(database)  # one after the other, so that the table reads the same every time
+            refused = await _send(port, customers(key)[0], "somebody@elsewhere.example")
+            say(_FOREIGN, reply=refused)
+            rows = await show_table(database, sent, folder)
+            show_replies(outside.taken)
+        finally:
+            await _stop(gateway)
+    say(_VERIFY)
+    code = await _sekisho(config, "verify", show=True)
+    say(_LEFT, folder=dir)
+    if context.json:
+        emit({"customers": rows, "replies": len(outside.taken), "verified": code == 0, "folder": str(dir)})
+    return code
+
+
+def _prepare(folder: Path, language: str) -> None:
+    """A fresh folder; one that the demo did not make is never touched."""
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / MARK).exists():
+            raise Refused(_OTHER.with_(folder=folder), _OTHER_MEND)
+        shutil.rmtree(folder)
+    scaffold.write(folder, language)
+    (folder / MARK).touch()
+    partners = folder / "lists" / "partners.txt"
+    partners.write_text(partners.read_text(encoding="utf-8") + "@partner.example\n", encoding="utf-8")
+
+
+async def _start(config: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "-c", str(config), "run", stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+async def _port(gateway: asyncio.subprocess.Process, log: Path) -> int:
+    """The port that `ready` names; the gateway's log goes on into a file."""
+    reader = gateway.stderr
+    assert reader is not None
+    said = ""
+    with log.open("a", encoding="utf-8") as kept:
+        while line := (await asyncio.wait_for(reader.readline(), 60)).decode("utf-8", "replace"):
+            kept.write(line)
+            said += line
+            if '"ready"' in line:
+                port = int(json.loads(line)["listen"][0].rpartition(":")[2])
+                break
+        else:
+            raise SekishoError(_DIED.with_(said=said.strip()[-800:]))
+    _background.add(asyncio.create_task(_keep(reader, log)))
+    return port
+
+
+_background: set[asyncio.Task[None]] = set()
+
+
+async def _keep(reader: asyncio.StreamReader, log: Path) -> None:
+    with log.open("a", encoding="utf-8") as kept:
+        while line := await reader.readline():
+            kept.write(line.decode("utf-8", "replace"))
+
+
+async def _stop(gateway: asyncio.subprocess.Process) -> None:
+    if gateway.returncode is None:
+        gateway.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(gateway.wait(), 60)
+    await asyncio.gather(*_background)
+    _background.clear()
+
+
+class _Proxied(smtplib.SMTP):
+    """A client that speaks for a customer's IP by the PROXY protocol, as a load balancer would."""
+
+    def __init__(self, port: int, customer: Customer) -> None:
+        self._customer = customer
+        super().__init__("127.0.0.1", port, local_hostname=customer.helo, timeout=30)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        made = socket.create_connection((host, port), timeout)
+        made.sendall(f"PROXY TCP4 {self._customer.ip} 127.0.0.1 40000 25\r\n".encode("ascii"))
+        return made
+
+
+async def _send(port: int, customer: Customer, recipient: str = "") -> str:
+    """Hand the mail over by SMTP; the gateway's last reply."""
+
+    def deliver() -> str:
+        with _Proxied(port, customer) as client:
+            client.ehlo()
+            options = ["BODY=8BITMIME"]
+            code, said = client.mail(customer.mail_from, options)
+            if code == 250:
+                code, said = client.rcpt(recipient or customer.recipient)
+            if code == 250:
+                code, said = client.data(customer.raw)
+            return f"{code} {said.decode('utf-8', 'replace')}"
+
+    return await asyncio.to_thread(deliver)
+
+
+async def _settled(database: str) -> None:
+    store = await open_store(database)
+    try:
+        await wait_until_settled(store)
+    finally:
+        await store.close()
+
+
+async def _sekisho(config: Path, *arguments: str, show: bool = False) -> int:
+    """Run the command as its user would; its output is shown only where asked for, or where it failed."""
+    context = current()
+    extra: tuple[str, ...] = ("--lang", context.language)
+    pipe: Any = None if show and not context.json else asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "-c", str(config), *extra, *arguments, stdout=pipe, stderr=pipe
+    )
+    out, err = await process.communicate()
+    if process.returncode and pipe is not None:
+        raise SekishoError(_DIED.with_(said=((out or b"") + (err or b"")).decode("utf-8", "replace")[-800:]))
+    return process.returncode or 0

@@ -1,0 +1,281 @@
+"""`sekisho explain`: screen messages without any side effect and show every step of the decision."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from filters.api import Lookups
+from filters.offline import NoRecords
+from filters.registry import FILTERS
+from gateway.cli.context import current
+from gateway.cli.output import console, emit, printable, warn
+from gateway.clients.dns import Resolver
+from gateway.errors import SekishoError
+from gateway.intake.judge import Judge, Judgement
+from gateway.mime.message import Message
+from gateway.model.address import fold_address
+from gateway.model.envelope import Envelope, Peer
+from gateway.model.exchange import Exchange
+from gateway.model.fact import Unknown, Value
+from gateway.model.settings import Settings
+from gateway.ops.threads import WorkerThreads
+from gateway.replies.templates import Templates
+from gateway.screening.rule_tests import crlf
+from gateway.screening.screener import Screener
+from gateway.store.engine import Store, open_store
+from gateway.store.records import StoreRecords
+from gateway.store.reply_history import withheld
+from gateway.text import Text
+
+AT_ONCE = 8  # messages screened side by side, so that one that waits for DNS does not hold the others
+
+_UNREADABLE = Text("{file} を読めません: {why}", "{file} cannot be read: {why}")
+_NO_ORDER = Text("このルールは返信を指定していません。", "the rule that decided orders no reply")
+_NO_RECORDS = Text(
+    "データベースがまだないため、過去の記録なしで判定します。", "there is no database yet: judged without past records"
+)
+
+
+async def explain(
+    *files: Annotated[str, Parameter(allow_leading_hyphen=True, help="*.eml, - = standard input")],
+    ip: Annotated[str, Parameter(help="IP of the peer")] = "",
+    helo: Annotated[str, Parameter(help="HELO name")] = "",
+    mail_from: Annotated[str | None, Parameter(help="envelope sender; default: Return-Path")] = None,
+    rcpt: Annotated[tuple[str, ...], Parameter(help="envelope recipient; default: the shop's address in To")] = (),
+    all_facts: Annotated[bool, Parameter(negative="", help="find out every fact")] = False,
+) -> int:
+    """Screen messages and show facts, rules, verdict and reply."""
+    context = current()
+    settings, ruleset = context.settings, context.rules()
+    code = 0
+    async with _judge(settings) as (judge, store):
+        for start in range(0, len(files), AT_ONCE):
+            names = files[start : start + AT_ONCE]
+            judged = await asyncio.gather(
+                *(
+                    _one(name, judge, ruleset, _Stand(ip, helo, mail_from, rcpt), settings, store, all_facts)
+                    for name in names
+                )
+            )
+            for name, answer in zip(names, judged, strict=True):
+                if isinstance(answer, SekishoError):
+                    warn(answer.in_(context.language))
+                    code = 1
+                elif context.json:
+                    emit(as_json(name, *answer))
+                else:
+                    show(name, *answer)
+    return code
+
+
+class _Stand:
+    """What stands in for the envelope."""
+
+    def __init__(self, ip: str, helo: str, mail_from: str | None, rcpt: Sequence[str]) -> None:
+        self.ip, self.helo, self.mail_from, self.rcpt = ip, helo, mail_from, tuple(rcpt)
+
+    def exchange(self, raw: bytes, settings: Settings) -> Exchange:
+        message = Message(raw)
+        sender = self.mail_from if self.mail_from is not None else return_path(message)
+        rcpt = self.rcpt or shop_recipients(message, settings)
+        return Exchange(raw, Envelope(sender, rcpt, Peer(self.ip, helo=self.helo)), source="explain")
+
+
+async def _one(
+    name: str, judge: Judge, ruleset: Any, stand: _Stand, settings: Settings, store: Store | None, all_facts: bool
+) -> tuple[Judgement, bool, Text] | SekishoError:
+    try:
+        raw = await asyncio.to_thread(sys.stdin.buffer.read if name == "-" else Path(name).read_bytes)
+    except OSError as error:
+        return SekishoError(_UNREADABLE.with_(file=name, why=error.strerror or error))
+    judgement = await judge.consider(stand.exchange(crlf(raw), settings), ruleset, all_facts=all_facts)
+    plan = judgement.reply
+    if plan is None:
+        return judgement, False, _NO_ORDER
+    if plan.would_send and store is not None:
+        async with store.read() as connection:
+            why = await withheld(connection, plan, judgement.screening.exchange.received_at)
+        if why is not None:
+            return judgement, False, why
+    return judgement, plan.would_send, plan.why
+
+
+def return_path(message: Message) -> str:
+    """The envelope sender that the delivering MTA noted (RFC 5321 §4.4); else the From address; "" for `<>`."""
+    noted = message.headers.get("return-path")
+    if noted is not None:
+        return noted.strip().strip("<>").strip()
+    mailboxes = message.addresses("from")
+    return mailboxes[0].address if mailboxes else ""
+
+
+def shop_recipients(message: Message, settings: Settings) -> tuple[str, ...]:
+    """The shop's addresses among Delivered-To, To and Cc; else the first of the config."""
+    ours = settings.shop.addresses
+    found = [
+        box.address
+        for header in ("delivered-to", "x-original-to", "to", "cc")
+        for box in message.addresses(header)
+        if fold_address(box.address) in ours or "@" + fold_address(box.address).rpartition("@")[2] in ours
+    ]
+    if found:
+        return tuple(dict.fromkeys(found))
+    return (next((a for a in ours if not a.startswith("@")), settings.shop.contact),)
+
+
+@asynccontextmanager
+async def _judge(settings: Settings) -> AsyncIterator[tuple[Judge, Store | None]]:
+    """The same judge as the daemon's, on the records there are."""
+    async with AsyncExitStack() as stack:
+        store = None
+        records: Any = NoRecords()
+        path = settings.storage.database.removeprefix("sqlite:///")
+        if not settings.storage.database.startswith("sqlite") or await asyncio.to_thread(Path(path).exists):
+            store = await open_store(settings.storage.database)
+            stack.push_async_callback(store.close)
+            records = StoreRecords(store)
+            await records.start()
+            stack.push_async_callback(records.stop)
+        else:
+            warn(_NO_RECORDS)
+        threads = stack.enter_context(WorkerThreads())
+        lookups = Lookups(records, Resolver(settings.dns), threads)
+        screener = Screener(settings, FILTERS, lookups)
+        # Shown although no smarthost is set: the owner wants to see what the guard says of the mail.
+        yield Judge(settings, screener, Templates(settings.templates, settings)), store
+
+
+def as_json(name: str, judgement: Judgement, would_send: bool, why: Text) -> dict[str, object]:
+    """CONTRACT §2 `explain --json`."""
+    language = current().language
+    screening = judgement.screening
+    verdict = screening.verdict
+    return {
+        "file": name,
+        "verdict": {
+            "then": str(verdict.action.then),
+            "rule": verdict.rule,
+            "at": verdict.at,
+            "tags": list(verdict.action.tags),
+            "ruleset": verdict.ruleset,
+            "watched": [{"rule": rule, "then": str(then)} for rule, then in verdict.watched],
+        },
+        "facts": {key: plain_value(fact.value) for key, fact in sorted(screening.facts.items())},
+        "unknown": sorted(key for key, fact in screening.facts.items() if not fact.known),
+        "notes": {key: fact.note.in_(language) for key, fact in sorted(screening.facts.items()) if fact.note},
+        "rules": [
+            {
+                "name": rule.name,
+                "mode": rule.mode,
+                "at": rule.at,
+                "matched": rule.matched,
+                "conditions": [
+                    {
+                        "fact": c.fact,
+                        "operator": c.operator,
+                        "expected": c.expected,
+                        "observed": plain_value(c.observed),
+                        "holds": c.holds,
+                        "group": c.group,
+                    }
+                    for c in rule.conditions
+                ],
+            }
+            for rule in verdict.trail
+        ],
+        "reply": {
+            "template": judgement.reply.template if judgement.reply else None,
+            "would_send": would_send,
+            "why": why.in_(language),
+        },
+    }
+
+
+def plain_value(value: Value | Unknown) -> object:
+    """A fact's value as JSON; unknown is null (and named in `unknown`)."""
+    if isinstance(value, Unknown):
+        return None
+    return list(value) if isinstance(value, tuple) else value
+
+
+def show(name: str, judgement: Judgement, would_send: bool, why: Text) -> None:
+    """The same for people."""
+    language = current().language
+    out = console()
+    screening = judgement.screening
+    verdict = screening.verdict
+
+    def line(text: str, style: str = "") -> None:
+        out.print(f"[{style}]{escape(text)}[/]" if style else escape(text), markup=True, soft_wrap=True)
+
+    line(f"■ {printable(name)}", "bold")
+    line(f"  {VERDICT.in_(language)}: {THEN[str(verdict.action.then)].in_(language)}"
+         f"  [{verdict.rule}]  {verdict.at}", "bold")
+    if verdict.action.tags:
+        line(f"  {TAGS.in_(language)}: {', '.join(verdict.action.tags)}")
+    for rule, then in verdict.watched:
+        line(f"  {WATCHED.with_(rule=rule, then=THEN[str(then)]).in_(language)}")
+    line(f"  {REPLY.in_(language)}: "
+         + (f"{judgement.reply.template}: " if judgement.reply else "")
+         + (SENT if would_send else WITHHELD).in_(language)
+         + f" ({why.in_(language)})")
+    line(f"  {FACTS.in_(language)}:")
+    for key, fact in sorted(screening.facts.items()):
+        shown = UNKNOWN.in_(language) if not fact.known else short(fact.value)
+        note = f"  — {printable(fact.note.in_(language))}" if fact.note else ""
+        line(f"    {key} = {shown}{note}", "yellow" if not fact.known else "")
+    line(f"  {RULES.in_(language)}:")
+    for trace in verdict.trail:
+        mark = "●" if trace.matched else "○"
+        mode = f" ({trace.mode})" if trace.mode != "enforce" else ""
+        line(f"    {mark} {trace.name}{mode}  {trace.at}", "green" if trace.matched else "")
+        for c in trace.conditions:
+            group = "" if c.group == "when" else f"{c.group}: "
+            seen = UNKNOWN.in_(language) if isinstance(c.observed, Unknown) else short(c.observed)
+            line(f"        {'✓' if c.holds else '✗'} {group}{c.fact} {c.operator} {c.expected}  ← {seen}")
+    if verdict.rule == "default":
+        line(f"    ● default  {verdict.at}", "green")
+    line("")
+
+
+def short(value: object, limit: int = 120) -> str:
+    """A value on one line."""
+    if isinstance(value, tuple):
+        text = ", ".join(str(v) for v in value)
+    elif value is None:
+        text = NONE.in_(current().language)
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    else:
+        text = str(value)
+    text = " ".join(printable(text).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+VERDICT = Text("判定", "verdict")
+TAGS = Text("タグ", "tags")
+REPLY = Text("自動返信", "reply")
+SENT = Text("送ります", "would be sent")
+WITHHELD = Text("送りません", "would not be sent")
+FACTS = Text("分かったこと", "facts")
+RULES = Text("ルール", "rules")
+UNKNOWN = Text("不明", "unknown")
+NONE = Text("なし", "none")
+WATCHED = Text(
+    "様子見のルール「{rule}」なら「{then}」でした。", "rule {rule!r} in mode watch would have said: {then}"
+)
+THEN = {
+    "deliver": Text("通す", "deliver"),
+    "quarantine": Text("保留", "quarantine"),
+    "reject": Text("受信拒否", "reject"),
+    "discard": Text("破棄", "discard"),
+}
+

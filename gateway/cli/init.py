@@ -1,0 +1,33 @@
+"""`sekisho init`: everything a shop needs to begin, to edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gateway.cli.context import current
+from gateway.cli.output import emit, say
+from gateway.config import scaffold
+from gateway.text import Text
+
+_MADE = Text("{folder} に {count} 個のファイルを作りました。", "{count} files were written to {folder}")
+_NEXT = Text(
+    "次に:\n  1. {folder}/config.yaml の店名・アドレス・パスワードを書き換えてください。\n"
+    "  2. sekisho -c {folder}/config.yaml check で確かめます。\n"
+    "  3. sekisho -c {folder}/config.yaml run で動かします。",
+    "next:\n  1. put your shop's name, addresses and servers into {folder}/config.yaml\n"
+    "  2. sekisho -c {folder}/config.yaml check\n  3. sekisho -c {folder}/config.yaml run",
+)
+
+
+def init(folder: Annotated[Path, Parameter(help="DIR")], /) -> int:
+    """Write config, rules, lists, templates and samples, commented in the shop's language; nothing is overwritten."""
+    context = current()
+    written = scaffold.write(folder, context.language)
+    if context.json:
+        emit({"folder": str(folder), "files": [str(path) for path in written]})
+    say(_MADE, folder=folder, count=len(written))
+    say(_NEXT, folder=folder)
+    return 0

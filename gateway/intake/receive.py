@@ -1,0 +1,154 @@
+"""The one `receive` of every way mail comes in: screen, remember in one transaction, hand the work over, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+import structlog
+
+from filters.api import Lookups
+from filters.origin import origin_of
+from gateway.errors import StoreError
+from gateway.intake.judge import Judge, Judgement
+from gateway.intake.trace import trace_headers
+from gateway.mime.message import Message
+from gateway.mime.relay import relay_copy
+from gateway.model.acceptance import Acceptance, Dispatch, Draft, Leased
+from gateway.model.address import fold_address
+from gateway.model.exchange import Exchange
+from gateway.model.fact import Fact
+from gateway.model.rule import RuleSet
+from gateway.model.settings import Settings
+from gateway.model.smtp_reply import FAILED, STORAGE_FULL, STORE_BUSY, SmtpReply, accepted, rejected
+from gateway.model.verdict import Action, Outcome, Verdict
+from gateway.replies import notices
+from gateway.screening.rulebook import Rulebook
+from gateway.screening.screener import Screening
+from gateway.store.accept import Accept
+from gateway.store.engine import Store
+from gateway.store.failures import FULL, WRITE
+
+logger = structlog.get_logger()
+
+LEASE = timedelta(minutes=15)
+IN_THREAD = 512 * 1024  # bytes; from here on the copy for the next hop is made in a worker thread
+
+
+class Receiver:
+    """Takes exchanges; what it answers positively is on disk with everything that follows from it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        judge: Judge,
+        rulebook: Rulebook,
+        store: Store,
+        lookups: Lookups,
+        hand_over: Callable[[Iterable[Leased]], None],
+        *,
+        node: str,
+        hostname: str,
+    ) -> None:
+        self._settings = settings
+        self._judge = judge
+        self._rulebook = rulebook
+        self._store = store
+        self._in_thread = lookups.in_thread
+        self._hand_over = hand_over
+        self._node = node
+        self._hostname = hostname
+
+    async def __call__(self, exchange: Exchange) -> SmtpReply:
+        """The reply for the peer: 250 after the commit, 550 for a rejected message on record, 45x if nothing is kept."""
+        log = logger.bind(exchange=exchange.id)
+        ruleset = self._rulebook.current
+        try:
+            judgement = await self._judge.consider(exchange, ruleset)
+        except Exception:
+            # A defect of ours must not turn a customer away for days: such a mail passes, unanswered, and is told.
+            log.exception("screening_failed")
+            judgement = _unjudged(exchange, ruleset)
+        try:
+            acceptance = self._acceptance(judgement)
+            relayed, removed = await self._relayed(exchange, acceptance.trace)
+            result = await self._store.committer.submit(
+                Accept(acceptance, self._node, LEASE, removed, self._hostname, relayed)
+            )
+        except StoreError as error:
+            log.warning("not_kept", why=str(error))
+            return STORAGE_FULL if error.text in (FULL, WRITE) else STORE_BUSY
+        except Exception:
+            log.exception("not_kept")
+            return FAILED
+        verdict = judgement.screening.verdict
+        log.info(
+            "received",
+            seq=result.seq,
+            then=str(verdict.action.then),
+            rule=verdict.rule,
+            size=exchange.size,
+            peer=exchange.envelope.peer.ip,
+            reply=result.reply_sent,
+        )
+        self._hand_over(result.leased)
+        if verdict.action.then is Outcome.REJECT:
+            return rejected(verdict.action.smtp_text)
+        return accepted(exchange.id)
+
+    async def _relayed(self, exchange: Exchange, trace: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+        if exchange.size > IN_THREAD:
+            return await self._in_thread(relay_copy, exchange.raw, trace, self._hostname)
+        return relay_copy(exchange.raw, trace, self._hostname)
+
+    def _acceptance(self, judgement: Judgement) -> Acceptance:
+        """Everything that follows from the judgement, as one value."""
+        screening = judgement.screening
+        exchange, message, facts = screening.exchange, screening.message, screening.facts
+        relays = self._settings.smtp.trusted_relays if self._settings.smtp else ()
+        return Acceptance(
+            exchange=exchange,
+            sender=_sender(exchange, facts.get("sender")),
+            origin=origin_of(exchange.envelope, message, relays, screening.evidence),
+            facts=facts,
+            verdict=screening.verdict,
+            trace=trace_headers(exchange, self._hostname, facts=facts, verdict=screening.verdict),
+            subject=message.subject[:1000],
+            from_header=(message.headers.get("from") or "")[:1000],
+            message_id=message.message_id[:1000],
+            evidence=screening.evidence,
+            reply=judgement.reply,
+            dispatches=self._dispatches(exchange, screening.verdict.action),
+            notices=self._notices(screening),
+            language=self._settings.shop.language,
+        )
+
+    def _dispatches(self, exchange: Exchange, action: Action) -> tuple[Dispatch, ...]:
+        envelope = exchange.envelope
+        found = []
+        if action.then is Outcome.DELIVER:
+            found.append(Dispatch("deliver", "mailbox", exchange.id, envelope.mail_from, envelope.recipients))
+        if action.forward and self._settings.outgoing is not None:
+            # With the sender's own envelope the next hop would see a forged SPF; what cannot be delivered comes to us.
+            back = self._settings.outgoing.return_path or self._settings.shop.contact
+            found.append(Dispatch("forward", "outgoing", exchange.id, back, action.forward))
+        return tuple(found)
+
+    def _notices(self, screening: Screening) -> tuple[Draft, ...]:
+        if not screening.verdict.action.notify:
+            return ()
+        return notices.of_verdict(screening.exchange, screening.message, screening.verdict, screening.facts, self._settings)
+
+
+def _sender(exchange: Exchange, fact: Fact | None) -> str:
+    """The key under which the sender is on record: the first of the `sender` fact, else the envelope's."""
+    if fact is not None and fact.known and fact.value:
+        value = fact.value
+        return fold_address(value[0] if isinstance(value, tuple) else str(value))
+    return fold_address(exchange.envelope.mail_from)
+
+
+def _unjudged(exchange: Exchange, ruleset: RuleSet) -> Judgement:
+    """What is done with a message that screening broke on: delivered, no reply, and the record says so."""
+    verdict = Verdict(Action(Outcome.DELIVER), "screening-failed", "", ruleset.hash)
+    return Judgement(Screening(exchange, Message(exchange.raw), {}, verdict, {"fault": "screening failed"}), None)
