@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from filters.api import Filter
 from filters.authentication import AuthenticationFilter
-from filters.automation import AutomationFilter
+from filters.automation import Automation
 from filters.blacklist import BlacklistFilter
-from filters.content import ContentFilter
+from filters.content import Content
 from filters.sender import SenderFilter
 from filters.sender_ip import SenderIpFilter
 from filters.volume import VolumeFilter
@@ -14,8 +14,8 @@ from gateway.model.fact import FactSpec
 
 FILTERS: tuple[Filter, ...] = (
     SenderFilter(),
-    ContentFilter(),
-    AutomationFilter(),
+    Content(),
+    Automation(),
     SenderIpFilter(),
     BlacklistFilter(),
     VolumeFilter(),

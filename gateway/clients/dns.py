@@ -126,7 +126,7 @@ class Resolver:
     async def _ask(self, key: tuple[str, str]) -> DnsAnswer:
         started = time.monotonic()
         try:
-            async with asyncio.timeout(self._settings.timeout + 0.5), self._gate:
+            async with asyncio.timeout(self._settings.timeout), self._gate:
                 if self._breaker.trying:
                     self._find_servers()
                 answer, ttl = await self._resolve(*key)
@@ -185,11 +185,13 @@ class Resolver:
 
     async def _ask_root(self) -> None:
         try:
-            await self._client.resolve(dns.name.root, dns.rdatatype.NS, lifetime=min(1.0, self._settings.timeout))
-        except dns.resolver.LifetimeTimeout:
+            async with asyncio.timeout(min(1.0, self._settings.timeout)):
+                await self._client.resolve(dns.name.root, dns.rdatatype.NS)
+        except (TimeoutError, dns.resolver.LifetimeTimeout):
             self._breaker.trip()
             logger.warning("name servers are silent")
-        except (dns.exception.DNSException, OSError):
+        except Exception:
+            # Whatever they say that is no answer to this, they speak.
             self._breaker.answered()
         else:
             self._breaker.answered()

@@ -28,7 +28,7 @@ _STATE = {
 class Accept:
     """Message, body, facts, verdict, evidence, sender's origin, reply decision, drafts and queue entries.
 
-    Queue entries are leased to `node` for `lease`. `relayed` and `removed` are what `relay_copy` of `gateway.mime.relay`
+    Queue entries are leased to `node` for `lease`. `relayed` and `removed` are what relay_copy of `gateway.mime.relay`
     gave for `authserv_id`: the bytes that are passed on, and the header fields that were taken out.
     """
 

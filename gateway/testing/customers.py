@@ -24,7 +24,7 @@ class Customer:
     recipient: str = SHOP
 
 
-def zone(key: DkimKey) -> dict[str, dict[str, str | list[str]]]:
+def zone(key: DkimKey) -> dict[str, dict[str, str]]:
     """What the demo's own DNS server answers; addresses are those set aside for documentation (RFC 5737)."""
     return {
         "customer.example": {"TXT": "v=spf1 -all", "MX": "10 mail.customer.example"},

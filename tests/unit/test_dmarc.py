@@ -105,8 +105,6 @@ async def test_no_answer_is_temporary() -> None:
         (RELAXED, {"spf_unsure": "shop.example", "dkim": ["shop.example"]}, "pass", True),
     ],
 )
-def test_judgements(
-    policy: Policy | str, passed: dict[str, object], result: str, authenticated: bool | None
-) -> None:
+def test_judgements(policy: Policy | str, passed: dict[str, object], result: str, authenticated: bool | None) -> None:
     found = judge("shop.example", policy, **passed)  # type: ignore[arg-type]
     assert (found.result, found.authenticated) == (result, authenticated)
