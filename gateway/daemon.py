@@ -17,7 +17,8 @@ from filters.registry import FILTERS
 from gateway.clients.dns import Resolver
 from gateway.delivery import DeliveryService
 from gateway.errors import ConfigError
-from gateway.evidence.checkpoint import Checkpoints
+from gateway.evidence.checkpoint import make_checkpoint
+from gateway.evidence.note import load_key
 from gateway.intake.judge import Judge
 from gateway.intake.receive import Receiver
 from gateway.intake.smtp import SmtpServer, host_name
@@ -80,8 +81,13 @@ class Daemon:
             await rulebook.load()
             templates = Templates(settings.templates, settings)
             judge = Judge(settings, Screener(settings, FILTERS, lookups), templates)
-            checkpoints = Checkpoints.of(store, settings)
-            await checkpoints.prepare()
+            key_file, checkpoint_file = checkpoint_files(settings)
+            await asyncio.to_thread(key_file.parent.mkdir, parents=True, exist_ok=True)
+            key = await asyncio.to_thread(load_key, key_file)
+
+            async def checkpoint() -> None:
+                await make_checkpoint(store, key, checkpoint_file)
+
             delivery = DeliveryService(settings, store, node=self.node)
             receiver = Receiver(
                 settings, judge, rulebook, store, lookups, delivery.hand_over, node=self.node, hostname=hostname
@@ -100,7 +106,7 @@ class Daemon:
                 self.addresses = tuple(f"{a.host}:{a.port}" for a in server.addresses)
             chores = [
                 Chore("rules", 0.0, rulebook.watch),
-                Chore("checkpoint", CHECKPOINT_EVERY, checkpoints.make),
+                Chore("checkpoint", CHECKPOINT_EVERY, checkpoint),
                 Chore("heartbeat", HEARTBEAT_EVERY, lambda: self._heartbeat(store, server)),
                 Chore("disk", DISK_EVERY, self._look_at_disk),
             ]
@@ -121,7 +127,7 @@ class Daemon:
                 await server.stop(DRAIN)
             await delivery.stop(DRAIN)
             await store.committer.submit(GatewayEvent("stop", self.node, rulebook.current))
-            await checkpoints.make()
+            await checkpoint()
         logger.info("stopped")
 
     def _on_signals(self, rulebook: Rulebook, templates: Templates, server: SmtpServer | None) -> None:
@@ -189,6 +195,7 @@ class Daemon:
             await store.committer.submit(SendDraft(draft))
 
 
-def data_folder(settings: Settings) -> Path:
-    """Where keys and checkpoints lie: beside an embedded database, else in `data` beside the config."""
-    return database_folder(settings.storage.database) or settings.base / "data"
+def checkpoint_files(settings: Settings) -> tuple[Path, Path]:
+    """The signing key and the list of checkpoints: beside an embedded database, else in `data` beside the config."""
+    folder = database_folder(settings.storage.database) or settings.base / "data"
+    return folder / "checkpoint.key", folder / "checkpoints.txt"
