@@ -39,6 +39,7 @@ class EvidenceLog:
         # The log's time never runs backwards, whatever the machine's clock does.
         self.now = max(self.clock, EPOCH + timedelta(microseconds=state.at))
         self._first = state.size
+        self._newest = state.at
         self._rows: list[dict[str, Any]] = []
 
     @property
@@ -73,7 +74,8 @@ class EvidenceLog:
             block = self._frontier.append(row["leaf"])
             if block is not None:
                 blocks.append({"block": row["seq"] // BLOCK, "hash": block})
-        return blocks, LogState(self._frontier.size, self._frontier.pack(), _micros(self.now))
+        at = _micros(self.now) if self._rows else self._newest
+        return blocks, LogState(self._frontier.size, self._frontier.pack(), at)
 
 
 def _micros(at: datetime) -> int:

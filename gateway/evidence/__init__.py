@@ -1,0 +1,1 @@
+"""The proof that the log is whole: checkpoints and verification."""
