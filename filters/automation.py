@@ -117,7 +117,7 @@ def _kind(message: Message, *, null: bool) -> Fact:
     kind = kinds[0].lower() if kinds else b""
     if kind.startswith((b"multipart/report", b"message/")) and any(report in kind for report in _REPORTS):
         return _because("report", "content-type")
-    if kind.startswith(b"multipart/report") or _REPORT_SUBJECT.match(message.subject):
+    if kind.startswith(b"multipart/report") or _REPORT_SUBJECT.match(message.subject[:500]):
         return _because("report", "content-type" if kind.startswith(b"multipart/report") else "subject")
     if "x-amz-sns-message-id" in headers:
         return _because("report", "x-amz-sns-message-id")

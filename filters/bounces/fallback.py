@@ -7,7 +7,9 @@ from typing import Final
 
 from flufl.bounce import scan_message
 
-_BYTES: Final = 64 * 1024
+_BYTES: Final = 32 * 1024
+_LINE: Final = 1000  # its patterns take quadratic time on a line
+_LINES: Final = 1500
 _DELIMITERS: Final = 100
 _BRACKETS: Final = 200
 
@@ -19,7 +21,10 @@ def detected_addresses(raw: bytes) -> tuple[str, ...]:
     """
     raw = raw[:_BYTES]
     # The standard library's parser recurses and repeats itself on these.
-    if raw.count(b"\n--") > _DELIMITERS or raw.count(b"(") > _BRACKETS:
+    lines = raw.split(b"\n")
+    if raw.count(b"\n--") > _DELIMITERS or raw.count(b"(") > _BRACKETS or len(lines) > _LINES:
+        return ()
+    if max(map(len, lines)) > _LINE:
         return ()
     try:
         found = scan_message(message_from_bytes(raw))

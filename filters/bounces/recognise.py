@@ -15,7 +15,7 @@ from gateway.mime.addresses import parse_addresses
 from gateway.mime.message import Message
 from gateway.mime.parts import Part
 
-_TEXT: Final = 32 * 1024  # characters of a body that are looked at
+_TEXT: Final = 16 * 1024  # characters of a body that are looked at
 _STATUS: Final = 64 * 1024  # bytes of a status part
 _REASON: Final = 500
 _OTHER_REPORTS: Final = frozenset(("message/feedback-report", "message/disposition-notification"))

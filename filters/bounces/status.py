@@ -44,8 +44,15 @@ def read_status(data: bytes) -> tuple[Recipient, ...]:
     """The recipients of a delivery status part, in order."""
     data = data[:_FIELDS].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     found: list[Recipient] = []
-    for block in re.split(rb"\n[ \t]*\n\s*", data.strip(b"\n")):
-        headers, _ = parse_headers(block)
+    block: list[bytes] = []
+    for line in [*data.split(b"\n"), b""]:
+        if line.strip():
+            block.append(line)
+            continue
+        if not block:
+            continue
+        headers, _ = parse_headers(b"\n".join(block))
+        block = []
         recipient = _recipient(headers)
         if recipient is not None:
             found.append(recipient)
