@@ -40,7 +40,7 @@ def read_action(
     """The action out of the keys of a rule or of `default`; raises `Faulty` after noting every fault."""
     values: dict[str, Any] = {}
     faulty = False
-    kinds = _kinds(templates)
+    kinds = action_kinds(templates)
     for name in KEYS:
         if name in pairs:
             try:
@@ -111,7 +111,9 @@ class _Reply(Section[ReplyOrder | None]):
         return super().read(node, reading)
 
 
-def _kinds(templates: frozenset[str]) -> Mapping[str, Any]:
+def action_kinds(templates: frozenset[str]) -> Mapping[str, Any]:
+    """How each key of an action is read, where these templates exist."""
+
     def template(text: str, reading: Reading) -> str:
         if not _NAME.fullmatch(text):
             raise ValueError(text)

@@ -28,7 +28,13 @@ def read_group(node: Node, group: str, specs: Mapping[str, FactSpec], names: Nam
         except Faulty:
             faulty = True
     if not conditions and not faulty and not (group == "when" and isinstance(node, Table)):
-        names.faults.add(node, Text("「{group}」が空です。", "{group} is empty").with_(group=group))
+        names.faults.add(
+            node,
+            Text("「{group}」が空です。", "{group} is empty").with_(group=group),
+            Text("条件を書くか、「{group}」を消してください。", "write a condition or remove {group}").with_(
+                group=group
+            ),
+        )
         faulty = True
     if len(conditions) > _MOST:
         names.faults.add(
@@ -133,8 +139,8 @@ def _within(spec: FactSpec, node: Node, names: Names) -> str:
     try:
         return spec.key(whole_seconds(said))
     except ValueError:
-        text = Text("「{said}」は{what}ではありません。", "{said!r} is not {what}")
-        names.faults.add(node, text.with_(said=said[:40], what=SPAN))
+        text = Text("「{said}」は期間ではありません。", "{said!r} is not a length of time").with_(said=said[:40])
+        names.faults.add(node, text, Text("{what}を書いてください。", "write {what}").with_(what=SPAN))
         raise Faulty from None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from gateway.config.files import Faults, decode, read_bounded, shown
-from gateway.config.syntax import explain
+from gateway.config.syntax import WIDE, explain
 from gateway.errors import Fault
 from gateway.text import Text
 
@@ -18,6 +18,8 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 100_000  # aliases counted as often as they are used
 
+_SIMPLER = Text("もっと簡単な形で書いてください。", "write it in a simpler form")
+_OPENED = ("while scanning a quoted scalar", "while parsing a flow sequence", "while parsing a flow mapping")
 _CANNOT_START = "found character that cannot start any token"
 
 
@@ -109,7 +111,8 @@ def _compose(text: str, faults: Faults) -> Node | None:
         try:
             return _Composer(faults).compose(text)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
+            opened = error.context in _OPENED  # what was never closed is shown where it begins
+            mark = error.context_mark if opened else error.problem_mark
             line, column = (mark.line, mark.column) if mark else (0, 0)
             lines = text.split("\n")
             at = lines[line] if line < len(lines) else ""
@@ -154,6 +157,7 @@ class _Composer:
         self._open: list[tuple[Any, list[Node], int]] = []
         self._root: Node | None = None
         self._documents = 0
+        self._flow = 0  # how many of the open collections are written as [] or {}
 
     def compose(self, text: str) -> Node | None:
         """The root node."""
@@ -174,14 +178,15 @@ class _Composer:
             elif isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
                 self._refuse_tag(event, where)
                 if len(self._open) >= MAX_DEPTH:
-                    self._stop(where, Text("入れ子が深すぎます。", "the nesting is too deep"))
+                    self._stop(where, Text("入れ子が深すぎます。", "the nesting is too deep"), _SIMPLER)
                 self._open.append((event, [], 1))
+                self._flow += bool(event.flow_style)
             elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
                 self._close()
             elif isinstance(event, yaml.ScalarEvent):
                 self._refuse_tag(event, where)
                 quoted = event.style is not None and event.style != ""
-                if not quoted and event.value and _spans_lines(event):
+                if not quoted and event.value and not self._flow and _spans_lines(event):
                     self._faults.add(
                         where,
                         Text("値が次の行まで続いて読まれています。", "the value runs on into the next line"),
@@ -212,12 +217,13 @@ class _Composer:
             return
         event, children, total = self._open[-1]
         if total + weight > MAX_NODES:
-            self._stop(node, Text("値が多すぎます。", "there are too many values"))
+            self._stop(node, Text("値が多すぎます。", "there are too many values"), _SIMPLER)
         children.append(node)
         self._open[-1] = (event, children, total + weight)
 
     def _close(self) -> None:
         event, children, weight = self._open.pop()
+        self._flow -= bool(event.flow_style)
         line, column = _place(event).line, _place(event).column
         node: Node
         if isinstance(event, yaml.SequenceStartEvent):
@@ -271,15 +277,19 @@ def table(node: Node, faults: Faults, what: Text) -> Table:
         return node
     faults.add(
         node,
-        Text("{what}は「キー: 値」の形で書いてください。", "{what} must be written as `key: value` lines").with_(
-            what=what
-        ),
+        Text("{what}の中身は、キーと値の組でなければなりません。", "{what} must hold keys and values").with_(what=what),
+        Text("「キー: 値」の形で書いてください。", "write it as `key: value`"),
     )
     raise Faulty
 
 
-def known(node: Table, allowed: Iterable[str], faults: Faults) -> dict[str, tuple[Scalar, Node]]:
-    """The pairs of a table by key; a key that is not allowed is a fault with the likeliest one suggested."""
+def known(
+    node: Table, allowed: Iterable[str], faults: Faults, meant: set[str] | None = None
+) -> dict[str, tuple[Scalar, Node]]:
+    """The pairs of a table by key; a key that is not allowed is a fault with the likeliest one suggested.
+
+    What was suggested is put into `meant`, so that nobody is told that it is missing as well.
+    """
     names = list(allowed)
     found: dict[str, tuple[Scalar, Node]] = {}
     for key, value in node.pairs:
@@ -287,14 +297,21 @@ def known(node: Table, allowed: Iterable[str], faults: Faults) -> dict[str, tupl
             found[key.text] = (key, value)
         else:
             text = Text("「{key}」というキーはありません。", "there is no key {key}").with_(key=key.text)
-            faults.add(key, text, suggestion(key.text, names))
+            wide = "：" in key.text or "\u3000" in key.text
+            faults.add(key, text, WIDE if wide else suggestion(key.text, names))
+            if meant is not None:
+                meant.update(_near(key.text, names))
     return found
+
+
+def _near(word: str, names: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(word.lower()[:100], names, n=1, cutoff=0.6)
 
 
 def suggestion(word: str, names: Iterable[str]) -> Text:
     """The mend for a word that is not known: the likeliest one meant, otherwise all that may stand there."""
     choices = sorted(set(names))
-    near = difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
+    near = _near(word, choices)
     if near:
         return Text("「{near}」のことですか。", "did you mean {near}?").with_(near=near[0])
     if not choices:

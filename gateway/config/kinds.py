@@ -16,6 +16,8 @@ from gateway.text import Text
 T = TypeVar("T")
 Schema = dict[str, Any]
 
+_ONE = Text("ここには値を一つだけ書きます。", "a single value is needed here")
+_WRITE = Text("{what}を書いてください。", "write {what}")
 _EMPTY = Text("値がありません。", "there is no value")
 _EMPTY_MEND = Text("値を書くか、この行を消してください。", "write a value or remove the line")
 
@@ -62,7 +64,7 @@ class Word(Kind[T]):
     def read(self, node: Node, reading: Reading) -> T:
         """The typed value."""
         if not isinstance(node, Scalar):
-            reading.faults.add(node, Text("{what}を一つ書いてください。", "write {what}").with_(what=self._what))
+            reading.faults.add(node, _ONE, _WRITE.with_(what=self._what))
             raise Faulty
         if node.empty:
             reading.faults.add(node, _EMPTY, _EMPTY_MEND)
@@ -73,8 +75,8 @@ class Word(Kind[T]):
         except Wrong as wrong:
             reading.faults.add(node, wrong.text, wrong.mend)
         except ValueError:
-            said = Text("「{said}」は{what}ではありません。", "{said!r} is not {what}")
-            reading.faults.add(node, said.with_(said=node.text[:80], what=self._what))
+            said = Text("「{said}」は、ここでは使えません。", "{said!r} cannot be used here").with_(said=node.text[:80])
+            reading.faults.add(node, said, _WRITE.with_(what=self._what))
         raise Faulty
 
     def schema(self) -> Schema:
@@ -156,7 +158,8 @@ class Section(Kind[T]):
     def read(self, node: Node, reading: Reading) -> T:
         """The built value; raises `Faulty` where a required key has none."""
         faults = reading.faults
-        pairs = known(table(node, faults, self.what), [key.name for key in self.keys], faults)
+        meant: set[str] = set()
+        pairs = known(table(node, faults, self.what), [key.name for key in self.keys], faults, meant)
         values: dict[str, Any] = {}
         lacking = False
         for key in self.keys:
@@ -167,6 +170,8 @@ class Section(Kind[T]):
                     lacking = lacking or key.required
             elif key.required:
                 lacking = True
+                if key.name in meant:
+                    continue
                 faults.add(
                     node,
                     Text("{what}に「{key}」がありません。", "{what} lacks {key}").with_(what=self.what, key=key.name),

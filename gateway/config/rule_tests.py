@@ -53,7 +53,7 @@ def _read(
     fields = {name: _text(pairs[name][1], faults) for name in FIELDS if name in pairs}
     if "ip" in fields and parse_ip(fields["ip"]) is None:
         text = Text("「{said}」は IP アドレスではありません。", "{said!r} is not an IP").with_(said=fields["ip"][:40])
-        faults.add(pairs["ip"][1], text)
+        faults.add(pairs["ip"][1], text, Text("192.0.2.1 のように書いてください。", "write it as 192.0.2.1"))
         raise Faulty
     file = ""
     if "file" in pairs:
@@ -106,12 +106,15 @@ def _fact(spec: FactSpec, node: Node, faults: Faults) -> str:
     for word in words:
         if not (word == "none" or _fits(spec, word)):
             text = Text("「{said}」は {fact} の値ではありません。", "{said!r} is not a value of {fact}")
-            mend = suggestion(word, spec.choices) if spec.choices else None
+            mend = suggestion(word, _CHOICES.get(spec.kind, spec.choices))
             faults.add(node, text.with_(said=word[:40], fact=spec.name), mend)
             raise Faulty
     if spec.kind is Kind.YES_NO and words[0] != "none":
         return "true" if truth(words[0]) else "false"
     return ",".join(words)
+
+
+_CHOICES = {Kind.YES_NO: ("true", "false"), Kind.NUMBER: ("1, 2, 3, …",), Kind.IP: ("192.0.2.1",)}
 
 
 def _fits(spec: FactSpec, word: str) -> bool:

@@ -169,11 +169,9 @@ class _Reader:
 
     def _rules(self, node: Node, names: Names) -> tuple[Rule, ...]:
         if not isinstance(node, Items):
-            text = Text(
-                "「rules」には「- name: …」の形でルールを並べます。",
-                "rules is a list of entries that start with `- name: …`",
-            )
-            self._faults.add(node, text)
+            text = Text("「rules」は、ルールの並びでなければなりません。", "rules must be a list of rules")
+            mend = Text("ルールごとに「- name: 名前」から書いてください。", "begin each rule with `- name: …`")
+            self._faults.add(node, text, mend)
             return ()
         if len(node.items) > MAX_RULES:
             text = Text("ルールが多すぎます（上限 {most}）。", "too many rules (at most {most})").with_(most=MAX_RULES)

@@ -54,9 +54,9 @@ def _read(top: Table, reading: Reading) -> dict[str, Any]:
     present = {name.text for name, _ in top.pairs}
     names = [key.name for key in CONFIG.keys]
     unread = Table(tuple(pair for pair in top.pairs if pair[0].text not in names), top.line, top.column)
-    _require(top, present, faults)
-    if unread.pairs:
-        known(unread, names, faults)
+    meant: set[str] = set()
+    known(unread, names, faults, meant)
+    _require(top, present | meant, faults)
     _names_once(top, values, faults)
     return {name: value for name, value in values.items() if value is not None} | (
         {"smtp": None} if "imap" in present and "smtp" not in present else {}

@@ -8,7 +8,7 @@ import yaml
 
 from gateway.text import Text
 
-_WIDE = Text(
+WIDE = Text(
     "全角の「：」や全角の空白を、半角の「: 」と半角の空白に直してください。",
     "replace the full-width colon or space by a plain `: ` or a plain space",
 )
@@ -82,8 +82,8 @@ def explain(error: yaml.YAMLError, lines: Sequence[str]) -> tuple[Text, Text]:
     wide = any("：" in one or "\u3000" in one for one in near)
     for piece, text, mend in _KNOWN:
         if piece in said:
-            return text, _WIDE if wide else mend
+            return text, WIDE if wide else mend
     return (
         Text("YAML として読めません（{said}）。", "this cannot be read as YAML ({said})").with_(said=said or "?"),
-        _WIDE if wide else _INDENT,
+        WIDE if wide else _INDENT,
     )

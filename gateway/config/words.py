@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from gateway.config.document import Wrong, suggestion
+from gateway.config.files import shown
 from gateway.config.kinds import Reading, Word
 from gateway.model.entry import Who, parse_entry
 from gateway.model.network import Network, parse_network
@@ -118,7 +119,7 @@ def _present(text: str, reading: Reading) -> Path:
     except OSError as error:
         raise Wrong(
             Text("ファイル「{name}」を開けません（{reason}）。", "the file {name} cannot be opened ({reason})").with_(
-                name=path, reason=error.strerror
+                name=shown(path), reason=error.strerror
             ),
             Text("場所と読み取りの権限を確かめてください。", "check where it is and who may read it"),
         ) from error

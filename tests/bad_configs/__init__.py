@@ -1,0 +1,1 @@
+"""Broken configs and rules files, each with the message it must give."""
