@@ -5,9 +5,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from socket import inet_aton
 from typing import Any
 
-from gateway.model.network import Network, parse_ip
+from gateway.model.network import Network, parse_ip, parse_network
 
 _BUCKETS = 4096
 
@@ -80,6 +81,34 @@ class NetworkSet:
         at = bisect_right(first, number) - 1
         return at >= 0 and bool(number <= last[at])
 
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> NetworkSet:
+        """The set of many networks in canonical text, in a third of the time that updates would take."""
+        made = cls()
+        packed = array("Q")
+        others: list[Network] = []
+        append = packed.append
+        for text in texts:
+            if ":" not in text:
+                address, _, length = text.partition("/")
+                low = int.from_bytes(inet_aton(address), "big")
+                append(low << 32 | low | ((1 << (32 - int(length or 32))) - 1))
+            elif (network := parse_network(text)) is not None:
+                others.append(network)
+        first, last = array("I"), array("I")
+        end = -2
+        for one in sorted(packed):
+            low, high = one >> 32, one & 0xFFFFFFFF
+            if low > end + 1:
+                first.append(low)
+                last.append(high)
+                end = high
+            elif high > end:
+                last[-1] = end = high
+        made._ranges[4] = (first, last)
+        made.update(others)
+        return made
+
     def update(self, networks: Iterable[Network]) -> None:
         """Add networks; the time goes with their number, and a copy of what is there."""
         ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
@@ -87,11 +116,9 @@ class NetworkSet:
             ranges[network.version].append((network.first, network.last))
         for version, new in ranges.items():
             if new:
-                self.update_ranges(version, new)
+                self._update(version, sorted(new))
 
-    def update_ranges(self, version: int, new: list[tuple[int, int]]) -> None:
-        """Add ranges (first and last address as numbers) of one IP version; sorts `new`."""
-        new.sort()
+    def _update(self, version: int, new: list[tuple[int, int]]) -> None:
         old_first, old_last = self._ranges[version]
         first, last = old_first[:0], old_last[:0]
         at = 0

@@ -7,7 +7,6 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from socket import inet_aton
 from typing import Any
 
 import structlog
@@ -28,9 +27,6 @@ logger = structlog.get_logger()
 PAGE = 4000  # rows taken in between two turns of the event loop
 POLL = 1.0  # seconds
 RETRY = 5.0  # seconds after a failure of the database
-MERGE = 100_000  # networks gathered before they are sorted in
-
-Ranges = dict[int, list[tuple[int, int]]]  # first and last address, by IP version
 
 
 class Blocklist:
@@ -80,9 +76,10 @@ class Blocklist:
             for who, value, ended_at, _, _ in rows:
                 if ended_at is None and who != Who.NETWORK:
                     self._keys.add(value)
-            ranges = _ranges(value for who, value, ended_at, _, _ in rows if ended_at is None and who == Who.NETWORK)
-            if any(ranges.values()):
-                await asyncio.to_thread(_merge, self._networks, ranges)
+            new = [value for who, value, ended_at, _, _ in rows if ended_at is None and who == Who.NETWORK]
+            if new:
+                found = [network for value in new if (network := parse_network(value)) is not None]
+                await asyncio.to_thread(self._networks.update, found)
             if rows:
                 self._seen = (rows[-1].seq, rows[-1].id)
             if len(rows) < PAGE:
@@ -100,7 +97,7 @@ class Blocklist:
                 sql = str(active.compile(connection.sync_engine))
                 networks, keys = await driver.in_thread(lambda raw: _read_all(raw, sql))
             else:
-                networks, keys = NetworkSet(), KeySet()
+                keys, texts = KeySet(), list[str]()
                 await connection.execution_options(isolation_level="READ COMMITTED")
                 async with connection.begin():  # a cursor on the server lives in a transaction
                     result = await connection.stream(active.execution_options(yield_per=PAGE))
@@ -108,8 +105,8 @@ class Blocklist:
                         for who, value in rows:
                             if who != Who.NETWORK:
                                 keys.add(value)
-                        ranges = _ranges(value for who, value in rows if who == Who.NETWORK)
-                        await asyncio.to_thread(_merge, networks, ranges)
+                        texts += [value for who, value in rows if who == Who.NETWORK]
+                networks = await asyncio.to_thread(NetworkSet.of, texts)
         self._networks, self._keys = networks, keys
         # What was committed with this number or before is read; a row of a later record has a higher one.
         self._seen = (-1 if newest is None else newest + 1, "")
@@ -175,43 +172,15 @@ class Blocklist:
 
 
 def _read_all(raw: sqlite3.Connection, sql: str) -> tuple[NetworkSet, KeySet]:
-    networks = NetworkSet()
+    """Two passes, so that no text stands in memory for longer than its page."""
 
-    def keys() -> Iterator[str]:
-        waiting: list[str] = []
-        cursor = raw.execute(sql)
+    def values(networks: bool) -> Iterator[str]:
+        cursor = raw.execute(f"{sql} AND who {'=' if networks else '<>'} ?", (Who.NETWORK.value,))
         while rows := cursor.fetchmany(PAGE):
-            for who, value in rows:
-                if who != "network":
-                    yield value
-                else:
-                    waiting.append(value)
-            if len(waiting) > MERGE:
-                _merge(networks, _ranges(waiting))
-                waiting.clear()
-        _merge(networks, _ranges(waiting))
+            for _, value in rows:
+                yield value
 
-    held = KeySet.of(keys())
-    return networks, held
-
-
-def _ranges(values: Iterable[str]) -> Ranges:
-    ranges: Ranges = {4: [], 6: []}
-    add = ranges[4].append
-    for value in values:
-        if ":" not in value:  # canonical IPv4, as nearly all are
-            address, _, length = value.partition("/")
-            first = int.from_bytes(inet_aton(address), "big")
-            add((first, first | ((1 << (32 - int(length or 32))) - 1)))
-        elif (network := parse_network(value)) is not None:
-            ranges[network.version].append((network.first, network.last))
-    return ranges
-
-
-def _merge(networks: NetworkSet, ranges: Ranges) -> None:
-    for version, new in ranges.items():
-        if new:
-            networks.update_ranges(version, new)
+    return NetworkSet.of(values(networks=True)), KeySet.of(values(networks=False))
 
 
 async def _entries(connection: AsyncConnection, values: Sequence[str]) -> list[BlockEntry]:
