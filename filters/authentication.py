@@ -22,10 +22,11 @@ from gateway.model.address import domain_of
 from gateway.model.fact import Fact
 
 MOST_SIGNATURES = 8  # that are looked at, from the top
-LIGHT = 256 * 1024  # bytes that are hashed at once; more go to a worker thread
+LIGHT = 128 * 1024  # bytes that are hashed at once; more go to a worker thread
 
 RESULTS = ("pass", "fail", "softfail", "none", "temperror", "permerror")
 _LATE = DnsAnswer("failed")
+UNJUDGED = SpfResult("none", "", "mailfrom", "client not public")
 
 T = TypeVar("T")
 
@@ -72,10 +73,12 @@ class AuthenticationFilter:
             if not dmarc.suffixes_loaded():
                 await case.lookups.in_thread(dmarc.load_suffixes)
             spf, (dkim, arc), policy = await asyncio.gather(
-                _spf(case, client, deadline), _signatures(case, signed, deadline), _policy(case, from_domain, deadline)
+                _spf(case, client if judged_client else None, deadline),
+                _signatures(case, signed, deadline),
+                _policy(case, from_domain, deadline),
             )
         else:  # nothing could pass
-            spf, dkim, policy = _unjudged(client), [], "none"
+            spf, dkim, policy = UNJUDGED, [], "none"
             arc = (await _signatures(case, signed, deadline))[1]
         found = Findings(
             client=client,
@@ -140,13 +143,9 @@ async def _within(deadline: float, work: Awaitable[T], late: T) -> T:
         return late
 
 
-def _unjudged(client: Outside) -> SpfResult:
-    return SpfResult("none", "", "mailfrom", "local" if client.ip else "unknown")
-
-
-async def _spf(case: Case, client: Outside, deadline: float) -> SpfResult:
-    if not client.ip or not is_public(client.ip):
-        return _unjudged(client)
+async def _spf(case: Case, client: Outside | None, deadline: float) -> SpfResult:
+    if client is None:
+        return UNJUDGED
     mail_from = case.exchange.envelope.mail_from
     late = SpfResult("temperror", domain_of(mail_from), "mailfrom", "not found out in time")
     return await _within(deadline, check_spf(case.lookups.dns, client.ip, mail_from, client.helo), late)

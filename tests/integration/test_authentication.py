@@ -17,13 +17,13 @@ from gateway.model.exchange import Exchange
 from gateway.model.rule import RuleSet
 from gateway.model.settings import Dns, Settings
 from gateway.model.verdict import Action, Outcome
-from gateway.testing.dns import DnsServer, Mode
+from gateway.testing.dns import DnsServer, Mode, Zone
 from gateway.testing.mail import DkimKey, letter
 
 FROM = "hanako@customer.example"
 RSA = DkimKey.make("customer.example", "rsa", bits=4096)
 ED25519 = DkimKey.make("customer.example", "ed", "ed25519-sha256")
-ZONE = {
+ZONE: Zone = {
     "customer.example": {
         "TXT": ["v=spf1 include:spf.customer.example mx -all", "x" * 3000],
         "MX": "10 mx.customer.example",

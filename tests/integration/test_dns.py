@@ -14,9 +14,9 @@ from gateway.clients.dns import Resolver
 from gateway.errors import SekishoError
 from gateway.model.lookup import DnsAnswer
 from gateway.model.settings import Dns
-from gateway.testing.dns import DnsServer, Mode
+from gateway.testing.dns import DnsServer, Mode, Zone
 
-ZONE = {
+ZONE: Zone = {
     "shop.example": {
         "TXT": ["v=spf1 -all", "日本語の文字列"],
         "MX": ["10 mx1.shop.example", "20 mx2.shop.example"],

@@ -22,13 +22,13 @@ from gateway.model.rule import RuleSet
 from gateway.model.settings import Dns as DnsSettings
 from gateway.model.settings import Settings, Smtp
 from gateway.model.verdict import Action, Outcome
-from gateway.testing.dns import ZoneDns
+from gateway.testing.dns import Zone, ZoneDns
 from gateway.testing.mail import DkimKey, letter
 
 KEY = DkimKey.make("customer.example")
 OTHER = DkimKey.make("mailer.example")
 ALL = frozenset({"spf", "dkim", "dmarc", "arc", "authenticated"})
-ZONE = {
+ZONE: Zone = {
     "customer.example": {"TXT": "v=spf1 ip4:192.0.2.0/24 -all"},
     "_dmarc.customer.example": {"TXT": "v=DMARC1; p=reject"},
     "mailer.example": {"TXT": "v=spf1 ip4:198.51.100.0/24 -all"},
@@ -157,7 +157,7 @@ async def test_one_from_field_with_two_domains_or_none_is_not_judged() -> None:
 async def test_partial_and_outdated_signatures_do_not_count() -> None:
     """FACTS: the library accepts rsa-sha1 and `l=`: both are downgraded."""
     old = DkimKey.make("customer.example", "old", "rsa-sha1")
-    dns = ZoneDns(ZONE | old.zone)
+    dns = ZoneDns({**ZONE, **old.zone})
     for raw, word in ((old.sign(letter(FROM)), "rsa-sha1"), (KEY.sign(letter(FROM), length=True), "l=")):
         found = await facts(case(raw, ip="203.0.113.5", dns=dns))
         assert (found["dkim"].value, found["authenticated"].value) == ("none", False)

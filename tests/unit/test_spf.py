@@ -7,9 +7,9 @@ import time
 import pytest
 
 from filters.spf_check import SpfResult, check_spf
-from gateway.testing.dns import ZoneDns
+from gateway.testing.dns import Zone, ZoneDns
 
-ZONE = {
+ZONE: Zone = {
     "ip.example": {"TXT": ["v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32 -all", "other=text"]},
     "soft.example": {"TXT": "v=spf1 ~all"},
     "neutral.example": {"TXT": "v=spf1 ?all"},
