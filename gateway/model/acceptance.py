@@ -42,6 +42,7 @@ class ReplyPlan:
     once_per: int = 86400
     per_address: int = 3
     per_day: int = 500
+    fault: Text | None = None  # the template could not be filled in: the owner is told
 
 
 @dataclass(frozen=True, slots=True)

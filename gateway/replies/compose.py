@@ -30,6 +30,14 @@ def message_id(identifier: str, settings: Settings) -> str:
     return f"<{identifier}@{loop_mark(settings)}>"
 
 
+def local_time(at: datetime, settings: Settings) -> str:
+    """A time as the shop writes it, in its zone and language."""
+    local = at.astimezone(settings.shop.timezone)
+    if settings.shop.language == "ja":
+        return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
+    return f"{local:%Y-%m-%d %H:%M %Z}"
+
+
 def message_ids(text: str) -> tuple[str, ...]:
     """The message ids in a header value that a stranger wrote; what is none is left out."""
     return tuple(_MESSAGE_ID.findall(text[:65536]))
