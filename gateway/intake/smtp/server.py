@@ -52,7 +52,7 @@ class SmtpServer:
         """Open all listeners, or none."""
         loop = asyncio.get_running_loop()
         limits = self._policy.limits
-        context = self._context = Context(
+        context = Context(
             loop=loop,
             policy=self._policy,
             receive=self._receive,
@@ -75,6 +75,7 @@ class SmtpServer:
         except BaseException:
             self._close_listeners()
             raise
+        self._context = context
         self._addresses = tuple(bound)
 
     @property
