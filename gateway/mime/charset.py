@@ -31,6 +31,7 @@ _KANA: Final = re.compile("[\u3041-\u30fe]")
 _HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]")
 _STRANGE: Final = re.compile("[\ufffd\ue000-\uf8ff\x80-\x9f]")
 _IDEOGRAPH: Final = re.compile("[\u4e00-\u9fff\u3000-\u3002\uff01-\uff5e]")
+_DOUBLE_BYTE: Final = {"cp932", "euc", "gb18030", "cp949", "big5hkscs", "gb2312", "gbk", "big5", "euc_kr", "johab"}
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _THREE_BYTES: Final = re.compile(rb"[\xe2-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
@@ -86,8 +87,8 @@ def _eight_bit(data: bytes, codec: str) -> str:
     utf8 = _strict(data, "utf-8")
     if codec == "utf-8":
         return utf8 if utf8 is not None else _broken_utf8(data)
-    if utf8 is not None and (codec in ("", "ascii", "jis") or _THREE_BYTES.search(data)):
-        return utf8  # three-byte sequences never come about by chance in another charset
+    if utf8 is not None and (codec not in _DOUBLE_BYTE or _THREE_BYTES.search(data)):
+        return utf8  # by chance only two-byte sequences in East Asian text look like it
     if codec in ("", "ascii", "jis"):
         return _eight_bit_guess(data)
     if codec in ("cp932", "euc"):

@@ -90,6 +90,9 @@ def _joined(run: _Run, encoding: str, piece: str, out: list[str]) -> _Run:
 
 
 def _decode_run(run: _Run) -> str:
+    if not all(piece.isascii() for piece in run.pieces):
+        # raw 8-bit inside an encoded-word, by now decoded: only the escapes are left
+        return charset.guess(b"".join(_q_bytes(piece) for piece in run.pieces))
     if run.encoding == "b":
         pieces = [_base64_bytes(piece) for piece in _whole_quads(run.pieces)]
     else:
