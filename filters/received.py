@@ -43,11 +43,9 @@ def parse_received(value: bytes) -> Hop:
         else:
             words.append(token)
     from_words = clauses.get("from", [])
-    helo = from_words[0] if from_words else ""
     noted = next((ip for comment in comments if (ip := _noted_ip(comment))), "")
     literal = next((ip for word in from_words if (ip := _literal(word))), "")
-    if not noted and literal == _literal(helo):
-        helo = next((h for comment in comments if (h := _noted_helo(comment))), helo)
+    helo = next((name for comment in comments if (name := _noted_helo(comment))), _first(from_words))
     greeted = helo.strip("[]").rstrip(".").lower()
     by, via, protocol = (_first(clauses.get(name, [])) for name in ("by", "via", "with"))
     return Hop(noted or literal, greeted, by, via, protocol)

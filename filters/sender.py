@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from filters.api import Case, fact
 from filters.data import listed
 from filters.typo import meant
+from gateway.mime.addresses import Mailbox
 from gateway.mime.message import Message
 from gateway.model.address import domain_of, fold_address
 from gateway.model.envelope import Envelope
@@ -17,6 +19,8 @@ from gateway.text import Text
 
 # A header may name thousands of addresses: more than these are never looked at.
 MOST_ADDRESSES = 50
+_LONGEST_WIDE = 1000
+_WIDE = re.compile(r"[^\s<>＠]{1,200}＠[^\s<>＠]{1,200}")
 
 _NO_SENDER = Text("差出人アドレスがありません。", "there is no sender address")
 _NULL = Text("空のエンベロープ送信者（エラー通知など）です。", "the null envelope sender (bounces and the like)")
@@ -53,7 +57,16 @@ def recorded_sender(case: Case) -> str:
 
 def header_addresses(message: Message, name: str) -> tuple[str, ...]:
     """The folded addresses of a header, each once, in order, at most `MOST_ADDRESSES`."""
-    return _unique(mailbox.address for mailbox in message.addresses(name)[:MOST_ADDRESSES])
+    return _unique(mailbox.address for mailbox in _mailboxes(message, name))
+
+
+def _mailboxes(message: Message, name: str) -> tuple[Mailbox, ...]:
+    """The mailboxes of a header; an address with a full-width at sign, which no parser takes for one, among them."""
+    found = message.addresses(name)[:MOST_ADDRESSES]
+    if found:
+        return found
+    wide = (_WIDE.search(value[:_LONGEST_WIDE]) for value in message.headers.all(name)[:3])
+    return tuple(Mailbox("", match.group()) for match in wide if match)
 
 
 class SenderFilter:
@@ -88,7 +101,7 @@ class SenderFilter:
     async def find(self, case: Case) -> Mapping[str, Fact]:
         """All facts about the addresses; those that need lists or judgement only where they are asked for."""
         envelope, message = case.exchange.envelope, case.message
-        mailboxes = message.addresses("from")[:MOST_ADDRESSES]
+        mailboxes = _mailboxes(message, "from")
         written = _unique(mailbox.address for mailbox in mailboxes)
         senders = _senders(envelope, written)
         found = {
@@ -130,7 +143,7 @@ _listed = lru_cache(maxsize=4096)(listed)
 
 def _typo(envelope: Envelope, message: Message) -> Fact:
     """The first suggestion for From, then Reply-To (where an answer would go), else for the envelope sender."""
-    given = [m.address for name in ("from", "reply-to") for m in message.addresses(name)[:3]] or [envelope.mail_from]
+    given = [m.address for name in ("from", "reply-to") for m in _mailboxes(message, name)[:3]] or [envelope.mail_from]
     for address in given:
         suggestion = meant(address)
         if suggestion is not None:

@@ -96,7 +96,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """All that is on record about a message: facts and verdict, its log records, the queue, and what was sent about it."""
+    """All that is on record about a message: facts, verdict, log records, queue, and what was sent about it."""
 
     hit: Hit
     facts: dict[str, Any]
@@ -175,10 +175,15 @@ async def raw(store: Store, what: str) -> bytes:
         packed = (await connection.execute(select(body.c.zstd).where(body.c.message == row.id))).scalar()
     if packed is None:
         raise NotFound(_GONE.with_(what=what))
-    original = await asyncio.to_thread(unpack, packed, row.size)
-    if hashlib.sha256(original).digest() != row.sha256:
+    original, digest = await asyncio.to_thread(_original, packed, row.size)
+    if digest != row.sha256:
         raise StoreError(_ALTERED.with_(what=what), _VERIFY)
     return original
+
+
+def _original(packed: bytes, size: int) -> tuple[bytes, bytes]:
+    original = unpack(packed, size)
+    return original, hashlib.sha256(original).digest()
 
 
 async def _find(connection: AsyncConnection, what: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from gateway.store.engine import Store
-from gateway.store.queue import OPEN
+from gateway.store.queue import OPEN, SHOWN
 from gateway.store.tables import checkpoint, log, log_state, message, queue, setting
 
 
@@ -49,9 +49,7 @@ async def numbers(store: Store) -> Numbers:
             .limit(1)
         )
         by_state = await connection.execute(
-            select(queue.c.state, func.count())
-            .where(queue.c.state.not_in(("done", "cancelled")))
-            .group_by(queue.c.state)
+            select(queue.c.state, func.count()).where(queue.c.state.in_(SHOWN)).group_by(queue.c.state)
         )
         last = (await connection.execute(select(checkpoint).order_by(checkpoint.c.size.desc()).limit(1))).first()
         state = (await connection.execute(select(log_state.c.size, log_state.c.at))).first()
