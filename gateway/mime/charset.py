@@ -32,6 +32,8 @@ _HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]")
 _STRANGE: Final = re.compile("[\ufffd\ue000-\uf8ff\x80-\x9f]")
 _IDEOGRAPH: Final = re.compile("[\u4e00-\u9fff\u3000-\u3002\uff01-\uff5e]")
 _DOUBLE_BYTE: Final = {"cp932", "euc", "gb18030", "cp949", "big5hkscs", "gb2312", "gbk", "big5", "euc_kr", "johab"}
+# Two high bytes in a row, or one that Western text hardly has; single ones between letters are accents.
+_NOT_WESTERN: Final = re.compile(rb"[\x80-\xff]{2}|[\x81-\x84\x86-\x90\x98\x9a-\x9f]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _THREE_BYTES: Final = re.compile(rb"[\xe2-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
@@ -80,7 +82,13 @@ def _loose(data: bytes, codec: str) -> str:
 
 
 def _jis(data: bytes) -> str:
-    return jis.decode(data, _eight_bit_guess)
+    return jis.decode(data, _within_jis)
+
+
+def _within_jis(data: bytes) -> str:
+    """Eight-bit bytes between the escapes: UTF-8 of a careless program, else half-width kana."""
+    utf8 = _strict(data, "utf-8")
+    return utf8 if utf8 is not None else data.decode("cp932", "replace")
 
 
 def _eight_bit(data: bytes, codec: str) -> str:
@@ -133,6 +141,8 @@ def _broken_utf8(data: bytes) -> str:
 
 def _japanese(data: bytes) -> str | None:
     """The better of Shift_JIS and EUC-JP, or None where the bytes are neither."""
+    if not _NOT_WESTERN.search(data):
+        return None
     best: tuple[float, str] | None = None
     for codec in ("cp932", "euc"):
         text = _strict(data, codec)

@@ -48,7 +48,7 @@ def _fields(raw: bytes) -> list[tuple[int, int]]:
 
 
 def _identifier(value: bytes) -> str:
-    """The authserv-id that a field value begins with, folded, "" for none; comments may stand before (RFC 8601 §2.2)."""
+    """The authserv-id that a field value begins with, folded, "" for none, comments skipped (RFC 8601 §2.2)."""
     at, depth = 0, 0
     while at < len(value):
         byte = value[at]
