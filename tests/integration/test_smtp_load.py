@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.intake.smtp import SmtpServer
+from gateway.intake.smtp import SmtpServer, connection
 from gateway.model.exchange import Exchange
 from gateway.model.network import parse_network
 from gateway.model.settings import Listen, Settings, Shop, Smtp
@@ -150,14 +150,18 @@ async def _flood(client: Client) -> None:
         pass  # the server hung up
 
 
-async def test_a_peer_that_never_reads_ends_by_the_clock() -> None:
+async def test_a_peer_that_never_reads_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "GOODBYE", 0.1)
     async with house(command_timeout=0.5, commands=10**6, command_line=10) as here:
         client = await connect(here.port)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         flood = asyncio.ensure_future(_help(client))
+        await until(lambda: here.server.numbers()["sessions"] == 1)
+        session = next(iter(here.server._context.sessions))  # type: ignore[union-attr]
         await until(lambda: here.server.numbers()["sessions"] == 0, 20)
         flood.cancel()
         assert here.server.numbers()["timeouts"] == 1
+        await until(lambda: session._lost)  # the socket too, although its last words were never read
 
 
 async def _help(client: Client) -> None:

@@ -15,6 +15,7 @@ from gateway.model.smtp_reply import SmtpReply
 
 HANDSHAKE = 30.0  # seconds for TLS
 PROXY_HEADER = 10.0  # seconds
+GOODBYE = 3.0  # seconds until a connection that is closed, but not read by its peer, is cut
 
 
 def within(ip: str, networks: tuple[Network, ...]) -> bool:
@@ -135,6 +136,7 @@ class Connection(Wire):
                 self.context.certificates.context(self.loop.time()),
                 server_side=True,
                 ssl_handshake_timeout=HANDSHAKE,
+                ssl_shutdown_timeout=GOODBYE,
             )
         except (OSError, RuntimeError) as error:  # RuntimeError: the transport was closed meanwhile
             self.context.numbers.tls_failed += 1
@@ -165,6 +167,8 @@ class Connection(Wire):
         if self.transport is not None:
             self._flush()
             self.transport.close()
+            if self._writing_paused or self.tls is not None:
+                self.loop.call_later(GOODBYE, self.transport.abort)
 
     def end(self) -> None:
         """The server stops: whoever waits for a command is told at once, others after their message."""
