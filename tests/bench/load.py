@@ -34,26 +34,26 @@ class Result:
 
 
 def measure(contestant: Started, place: Place, load: Load, mode: str) -> Result:
-    """Send one load and follow it to the sink; TimeoutError with the contestant's log where mail does not arrive."""
+    """Send one load and follow it to the sink; an error with the contestant's log where mail does not arrive."""
     before = place.sink.count
     settle(contestant.roots)
     cpu = cpu_seconds(contestant.roots)
     with sampling(contestant.roots) as peak:
         begun = time.monotonic()
-        took = smtp_source(
-            contestant.port,
-            load.messages,
-            sender="customer@mail.example",
-            recipient=RECIPIENT,
-            sessions=load.sessions,
-            length=load.size,
-            reuse=mode == "reused",
-            timeout=600,
-        )
         try:
+            took = smtp_source(
+                contestant.port,
+                load.messages,
+                sender="customer@mail.example",
+                recipient=RECIPIENT,
+                sessions=load.sessions,
+                length=load.size,
+                reuse=mode == "reused",
+                timeout=600,
+            )
             place.sink.wait_for(before + load.messages, timeout=300)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{contestant.log_tail()}") from None
+        except (RuntimeError, TimeoutError) as error:
+            raise type(error)(f"{error}\n{contestant.log_tail()}") from None
         drained = place.sink.last - begun
         settle(contestant.roots)
     used = cpu_seconds(contestant.roots) - cpu
