@@ -101,13 +101,13 @@ def _bounce_facts(bounce: Bounce) -> dict[str, Fact]:
 
 
 def _null_sender(case: Case) -> bool:
-    """The null reverse-path; a file or a mailbox shows it only by its Return-Path."""
+    """The null reverse-path. `explain` takes the From address for want of another: with neither, nothing is known."""
     if case.exchange.envelope.mail_from:
         return False
-    if case.exchange.source == "smtp":
+    if case.exchange.source != "explain":
         return True
-    paths = case.message.headers.raw("return-path")
-    return bool(paths) and not paths[0].strip(b"<> \t")
+    headers = case.message.headers
+    return "return-path" in headers or "from" in headers
 
 
 def _kind(message: Message, *, null: bool) -> Fact:
