@@ -172,7 +172,8 @@ JAPANESE = {
     ),
     "au in English": (
         "From: Postmaster@ezweb.ne.jp\nSubject: Mail System Error - Returned Mail",
-        "Each of the following recipients was rejected by a remote mail server.\n\n    Recipient: <nobody@ezweb.ne.jp>\n"
+        "Each of the following recipients was rejected by a remote mail server.\n\n"
+        "    Recipient: <nobody@ezweb.ne.jp>\n"
         "    >>> RCPT TO:<nobody@ezweb.ne.jp>\n    <<< 550 <nobody@ezweb.ne.jp>: User unknown\n",
         "nobody@ezweb.ne.jp",
     ),
@@ -186,7 +187,8 @@ JAPANESE = {
         "From: postmaster@example.co.jp\nSubject: failure notice",
         "このメールは「m-FILTER」が自動的に生成して送信しています。\n"
         "以下のメールアドレスへの送信に失敗しました。\nnobody@example.org\n\n"
-        "-------server message\n550 nobody@example.org... No such user\n\n-------original mail info\nFrom: shop@shop.example\n",
+        "-------server message\n550 nobody@example.org... No such user\n\n"
+        "-------original mail info\nFrom: shop@shop.example\n",
         "nobody@example.org",
     ),
     "OCN": (
@@ -239,7 +241,8 @@ async def test_japanese_bounces_that_flufl_bounce_misses(name: str, charset: str
         ),
         (
             "Returned mail",
-            "   ----- The following addresses had permanent fatal errors -----\n<a@b.example>\n    (reason: 550 5.1.1 No)\n",
+            "   ----- The following addresses had permanent fatal errors -----\n"
+            "<a@b.example>\n    (reason: 550 5.1.1 No)\n",
             "a@b.example",
             "5.1.1",
         ),
