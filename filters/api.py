@@ -80,10 +80,21 @@ class Case:
 class Filter(Protocol):
     """A filter: its name, the facts it declares, the facts it needs, and whether it waits for others (DNS, disk)."""
 
-    name: str
-    facts: tuple[FactSpec, ...]
-    needs: tuple[str, ...]
-    waits: bool
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+
+    @property
+    def facts(self) -> tuple[FactSpec, ...]:
+        """What it can find out."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Facts of other filters that must be there before."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is asked late and under the time budget."""
 
     async def find(self, case: Case) -> Mapping[str, Fact]:
         """Facts by key. What it cannot find out it gives as `unknown(note)`; what it raises is caught and so noted."""
