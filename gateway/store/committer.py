@@ -175,9 +175,14 @@ class Committer:
         return Batch(self._writer, await self._writer.begin())
 
 
-def _failure(error: BaseException) -> BaseException:
+def _failure(error: BaseException) -> StoreError:
+    """An error of its own for each submitter, with its cause for the program's log."""
     if isinstance(error, TimeoutError):
-        return StoreError(HUNG, HUNG_MEND)
-    if isinstance(error, DATABASE_ERRORS):
-        return store_error(error)
-    return error if isinstance(error, Exception) else StoreError(CLOSED)
+        failure = StoreError(HUNG, HUNG_MEND)
+    elif isinstance(error, Exception):
+        failure = store_error(error)
+    else:
+        failure = StoreError(CLOSED)
+    if failure is not error:
+        failure.__cause__ = error
+    return failure

@@ -87,7 +87,8 @@ _POSTGRESQL = {
 }
 
 # What a database driver raises, and what may come out of a database call besides when the database is away.
-DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
+_CLIENT_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # the latter on connections that broke
+DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error, asyncpg.PostgresError, *_CLIENT_ERRORS)
 DATABASE_ERRORS = (*DRIVER_ERRORS, OSError, EOFError)
 
 
@@ -103,14 +104,14 @@ def store_error(error: BaseException) -> StoreError:
         for length in (5, 3, 2):
             if state[:length] in _POSTGRESQL:
                 return StoreError(*_POSTGRESQL[state[:length]])
-        return StoreError((REFUSED if _of_one_record(state) else OTHER).with_(why=_first_line(cause)))
+        return StoreError((REFUSED if state[:2] in ("22", "23", "54") else OTHER).with_(why=_first_line(cause)))
     if isinstance(cause, (TimeoutError, PoolTimeout)):
         return StoreError(SLOW)
     if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(FULL, FULL_MEND)
     if isinstance(cause, OSError) and cause.errno in (errno.EFBIG, errno.EIO):
         return StoreError(WRITE, FULL_MEND)
-    if isinstance(cause, (OSError, EOFError, asyncpg.InterfaceError)):
+    if isinstance(cause, (OSError, EOFError, *_CLIENT_ERRORS)):
         return StoreError(AWAY, AWAY_MEND)
     return StoreError(OTHER.with_(why=_first_line(cause)))
 
@@ -121,9 +122,8 @@ def is_of_one_record(error: BaseException) -> bool:
     if isinstance(cause, asyncpg.PostgresError):
         return _of_one_record(str(getattr(cause, "sqlstate", "") or ""))
     if isinstance(cause, sqlite3.Error):
-        return isinstance(cause, (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)) or (
-            not isinstance(cause, sqlite3.DatabaseError) and isinstance(cause, sqlite3.InterfaceError)
-        )
+        of_values = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+        return isinstance(cause, of_values) or getattr(cause, "sqlite_errorname", "") == "SQLITE_ERROR"
     return isinstance(cause, (ValueError, TypeError, OverflowError, asyncpg.DataError))
 
 
@@ -133,7 +133,7 @@ def driver_error(error: BaseException) -> BaseException:
         error = error.orig
     # SQLAlchemy's asyncpg adapter wraps once more and keeps asyncpg's error as the cause
     cause = error.__cause__
-    if isinstance(cause, (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    if isinstance(cause, (asyncpg.PostgresError, *_CLIENT_ERRORS, OSError)):
         return cause
     return error
 
@@ -149,7 +149,7 @@ def _sqlite_error(error: sqlite3.Error) -> StoreError:
 
 
 def _of_one_record(state: str) -> bool:
-    return state[:2] in ("22", "23", "54")
+    return state[:2] in ("22", "23", "42", "54")
 
 
 def _first_line(error: BaseException) -> str:

@@ -37,6 +37,13 @@ class SqliteConnection(aiosqlite.Connection):
         result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]
         return result
 
+    def give_up(self) -> None:
+        """Undo what is open and close, without waiting: the thread does so when it is free again."""
+        raw = self._connection
+        if raw is not None:
+            self._tx.put_nowait((None, lambda: _undo_and_close(raw)))
+        self.stop()
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection of the driver itself with our settings; the file and its journal are for its owner alone."""
@@ -52,3 +59,11 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _undo_and_close(raw: sqlite3.Connection) -> None:
+    # undone first: a cursor that somebody still holds keeps a closed connection, and its lock, alive
+    try:
+        raw.rollback()
+    finally:
+        raw.close()

@@ -101,7 +101,7 @@ class SqliteWriter(Writer):
         await self._driver.in_thread(lambda raw: _sqlite_commit(raw, self._ordered(rows), state))
 
     def _stop(self) -> None:
-        self._driver.stop()
+        self._driver.give_up()
 
 
 class PostgresqlWriter(Writer):
