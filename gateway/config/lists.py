@@ -51,7 +51,7 @@ def _add(builder: ListBuilder, line: str, number: int, faults: Faults) -> None:
         text = text[: ends.start()].strip()
     if not text:
         return
-    entry = builder.add(text, number, until)
+    entry = builder.add(text, until=until)
     if not _sound(text, entry):
         said = Text(
             "「{said}」は、アドレスにも IP アドレスにもなりません。", "{said!r} is neither an address nor an IP"
@@ -72,7 +72,7 @@ def inline_list(name: str, words: list[tuple[str, Place]], faults: Faults) -> Li
     """The index of entries that stand in the rules file itself."""
     builder = ListBuilder(name)
     for text, place in words:
-        if not _sound(text, builder.add(text, place.line)):
+        if not _sound(text, builder.add(text)):
             said = Text(
                 "「{said}」は、アドレスにも IP アドレスにもなりません。", "{said!r} is neither an address nor an IP"
             )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from socket import inet_aton
 
 from gateway.model.address import ZERO_WIDTH
 from gateway.model.entry import Entry, Who, address_keys, parse_entry
@@ -17,47 +18,37 @@ from gateway.model.network import BITS, Network, parse_ip, parse_network
 
 # Forms that are their own canonical key, read without the general parser; they are nearly all lines of a large list.
 _PLAIN = re.compile(r"(?:\*\.|[a-z0-9_.+=-]*@)(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
-_PREFIX = re.compile(r"((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?:/([12]?[0-9]|3[0-2]))?")
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PREFIX = re.compile(rf"({_OCTET}(?:\.{_OCTET}){{3}})(?:/([12]?[0-9]|3[0-2]))?")
 _BLOCK = 1 << 20  # characters split into lines at a time, so that a large list never stands in memory as single lines
 
 
 class KeyIndex:
-    """A set of text keys that keeps 12 bytes a key: a sorted array of 64-bit hashes, and where each key came from.
+    """A set of text keys that keeps 8 bytes a key: a sorted array of their 64-bit hashes.
 
     Python's own string hash (SipHash, keyed anew in each process) cannot be steered from outside; two of a million keys
     meet with a chance of 3e-8.
     """
 
-    __slots__ = ("_hashes", "_origins")
+    __slots__ = ("_hashes",)
 
-    def __init__(self, keys: Iterable[str], origins: Sequence[int] | None = None) -> None:
-        self._set(array("q", map(hash, keys)), origins)
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._hashes = array("q", sorted(map(hash, keys)))
 
     @classmethod
-    def of_hashes(cls, hashes: Sequence[int], origins: Sequence[int]) -> KeyIndex:
+    def of_hashes(cls, hashes: Iterable[int]) -> KeyIndex:
         """The index over keys of which only `hash(key)`, taken in this process, is known."""
-        index = cls.__new__(cls)
-        index._set(hashes, origins)
+        index = cls(())
+        index._hashes = array("q", sorted(hashes))
         return index
-
-    def _set(self, hashes: Sequence[int], origins: Sequence[int] | None) -> None:
-        order = sorted(range(len(hashes)), key=hashes.__getitem__)
-        self._hashes = array("q", map(hashes.__getitem__, order))
-        self._origins = array("I", map(origins.__getitem__, order) if origins else order)
 
     def __len__(self) -> int:
         return len(self._hashes)
 
     def __contains__(self, key: str) -> bool:
-        return self.origin(key) is not None
-
-    def origin(self, key: str) -> int | None:
-        """The number that was given with the key (a line number, say), or None where the key is not in the set."""
         wanted = hash(key)
         at = bisect_left(self._hashes, wanted)
-        if at < len(self._hashes) and self._hashes[at] == wanted:
-            return self._origins[at]
-        return None
+        return at < len(self._hashes) and self._hashes[at] == wanted
 
 
 class NetworkIndex:
@@ -80,7 +71,7 @@ class NetworkIndex:
         """The index over networks as text, such as `192.0.2.0/24`; a text that is no network is left out."""
         builder = ListBuilder("")
         for text in texts:
-            builder.add(text, 0)
+            builder.add(text)
         return builder.build().networks
 
     @classmethod
@@ -180,7 +171,7 @@ class ListIndex:
         """The index over `lines`; a line that is no address, domain or network is kept as plain text."""
         builder = ListBuilder(name)
         for line in lines:
-            builder.add(line.text, line.line, line.until)
+            builder.add(line.text, until=line.until)
         return builder.build()
 
     def __len__(self) -> int:
@@ -218,11 +209,10 @@ class ListBuilder:
     def __init__(self, name: str) -> None:
         self._name = name
         self._hashes = array("q")
-        self._origins = array("I")
         self._packed: dict[int, list[int]] = {4: [], 6: []}
         self._timed: dict[str, list[date]] = {}
 
-    def add(self, text: str, line: int, until: date | None = None) -> Entry | None:
+    def add(self, text: str, *, until: date | None = None) -> Entry | None:
         """Adds one entry; gives what it was taken for, None for plain text. `until` is the last day it counts."""
         entry = parse_entry(text)
         if entry is not None and entry.network is not None:
@@ -232,24 +222,22 @@ class ListBuilder:
             named = entry is not None and entry.who is not Who.PHONE
             key = entry.value if entry is not None and named else fold_text(text.strip())
             self._hashes.append(hash(key))
-            self._origins.append(line)
         if until is not None:
             self._timed.setdefault(key, []).append(until)
         return entry
 
     def add_text(self, text: str) -> Iterator[tuple[int, str]]:
         """Adds the lines of a file that are in a common form, and gives every other one with its number for `add`."""
-        hashes, origins, networks = self._hashes, self._origins, self._packed[4]
+        hashes, networks = self._hashes, self._packed[4]
         for number, line in _lines(text):
-            if _PLAIN.fullmatch(line):
+            if ("@" in line or line[:1] == "*") and _PLAIN.fullmatch(line):
                 hashes.append(hash(line))
-                origins.append(number)
                 continue
             prefix = _PREFIX.fullmatch(line)
-            found = parse_ip(prefix[1]) if prefix else None
-            if prefix is not None and found is not None:
+            if prefix:
                 host_bits = 32 - int(prefix[2] or 32)
-                networks.append((found[1] >> host_bits << host_bits) << 8 | host_bits)
+                first = int.from_bytes(inet_aton(prefix[1]), "big") >> host_bits << host_bits
+                networks.append(first << 8 | host_bits)
             elif line:
                 yield number, line
 
@@ -263,7 +251,7 @@ class ListBuilder:
                 network = parse_network(key)
                 if (networks[_pack(network)] if network else seen[hash(key)]) == len(dates):
                     until[key] = max(dates)
-        keys = KeyIndex.of_hashes(self._hashes, self._origins)
+        keys = KeyIndex.of_hashes(self._hashes)
         return ListIndex(self._name, keys, NetworkIndex.of_packed(self._packed[4], self._packed[6]), until)
 
 

@@ -45,8 +45,8 @@ def _build(name: str, texts: list[str]) -> tuple[ListIndex, float, float]:
     text = "\n".join(texts)  # as a list file holds them
     begun = time.perf_counter()
     builder = ListBuilder(name)
-    for line, odd in builder.add_text(text):
-        builder.add(odd, line)
+    for _, odd in builder.add_text(text):
+        builder.add(odd)
     index = builder.build()
     seconds = time.perf_counter() - begun
     gc.collect()

@@ -20,8 +20,8 @@ TODAY = date(2026, 6, 1)
 
 def quick(text: str) -> ListIndex:
     builder = ListBuilder("x")
-    for number, line in builder.add_text(text):
-        builder.add(line, number)
+    for _, line in builder.add_text(text):
+        builder.add(line)
     return builder.build()
 
 
