@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pstats
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tests.bench.contestants import Place, Sekisho, started
@@ -23,19 +25,41 @@ def profile(place: Place, load: Load, out: Path) -> list[Path]:
 
 
 def _by_spy(spy: str, place: Place, load: Load, out: Path) -> list[Path]:
+    """py-spy sees all threads and costs little; its folded stacks open in any flame graph viewer."""
     written: list[Path] = []
     with started(Sekisho(), place) as gateway:
         for mode in MODES:
-            target = out / f"profile-{mode}.svg"
-            command = [spy, "record", "--pid", str(gateway.roots[0]), "--rate", "250", "--output", str(target)]
-            recorder = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            folded = out / f"profile-{mode}.folded"
+            command = [spy, "record", "--pid", str(gateway.roots[0]), "--rate", "250", "--format", "raw"]
+            recorder = subprocess.Popen(
+                [*command, "--output", str(folded)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
             try:
                 measure(gateway, place, load, mode)
             finally:
                 recorder.send_signal(signal.SIGINT)
                 recorder.wait(60)
-            written.append(target)
+            text = folded.with_suffix(".txt")
+            text.write_text(shares(folded.read_text("utf-8")), encoding="utf-8")
+            written += [folded, text]
     return written
+
+
+def shares(folded: str) -> str:
+    """Of folded stacks (`outer;inner 12` a line): each function's share, alone and with callees."""
+    own: Counter[str] = Counter()
+    within: Counter[str] = Counter()
+    for line in folded.splitlines():
+        stack, _, count = line.rpartition(" ")
+        frames = [re.sub(r":\d+\)$", ")", frame) for frame in stack.split(";")]
+        own[frames[-1]] += int(count)
+        for frame in set(frames):
+            within[frame] += int(count)
+    total = sum(own.values()) or 1
+    lines = [f"{total} samples"]
+    for title, counter in (("own time", own), ("with callees", within)):
+        lines += ["", title, *(f"{count / total:6.1%}  {frame}" for frame, count in counter.most_common(_LINES))]
+    return "\n".join(lines) + "\n"
 
 
 def _by_cprofile(place: Place, load: Load, out: Path) -> list[Path]:

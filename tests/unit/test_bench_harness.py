@@ -12,6 +12,7 @@ import dns.rcode
 from tests.bench.accounting import cpu_seconds, memory_bytes, sampling
 from tests.bench.load import Result, medians
 from tests.bench.nameserver import refusal
+from tests.bench.profile import shares
 
 BURN = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 
@@ -46,3 +47,12 @@ def test_the_name_server_denies_a_name_at_once() -> None:
 def test_medians_are_taken_column_by_column() -> None:
     rounds = [Result(1, 10, 3, 5, 1), Result(3, 30, 1, 5, 2), Result(2, 20, 2, 5, 9)]
     assert medians(rounds) == {"accepted": 2, "drained": 20, "cpu_ms": 2, "rss_mb": 5, "pss_mb": 2}
+
+
+def test_shares_of_a_profile_count_a_recursive_function_once() -> None:
+    told = shares("main (a.py:1);walk (b.py:2);walk (b.py:3) 3\nmain (a.py:9) 1\n")
+    assert "4 samples" in told
+    own, _, within = told.partition("with callees")
+    assert " 75.0%  walk (b.py)" in own
+    assert "100.0%  main (a.py)" in within
+    assert " 75.0%  walk (b.py)" in within
