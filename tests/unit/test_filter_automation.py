@@ -318,6 +318,15 @@ def test_flufl_bounce_is_kept_from_what_it_cannot_stand() -> None:
         assert detected_addresses(raw) == ()
 
 
+def test_flufl_bounce_writes_no_traceback_of_a_message_into_the_log(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # without a From field its yale detector raises IndexError and logs it
+    assert detected_addresses(b"Subject: failure notice\r\n\r\n") == ()
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     "text", ["-" * 50_000, "a@" * 20_000, "was " * 12_000, "\n" * 50_000, "アドレス" * 4_000, "*" * 50_000]
 )
