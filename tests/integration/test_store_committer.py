@@ -244,7 +244,7 @@ async def test_a_full_disk_keeps_nothing_and_work_goes_on_by_itself_afterwards(f
         big = [fill(i, 80_000) for i in range(4)]
         results = await asyncio.gather(*[file_store.committer.submit(w) for w in big], return_exceptions=True)
         assert all(isinstance(r, StoreError) for r in results)
-        again = await asyncio.gather(file_store.committer.submit(fill(9, 200_000)), return_exceptions=True)
+        again = await asyncio.gather(file_store.committer.submit(fill(9, 2_000_000)), return_exceptions=True)
         assert isinstance(again[0], StoreError)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
