@@ -194,7 +194,7 @@ _UPDATE = (
         last_error=bindparam("error"),
     )
 )
-_FINISH = update(message).where(message.c.id == bindparam("about")).values(state=bindparam("new_state"))
+_FINISH = update(message).where(message.c.id == bindparam("finished")).values(state=bindparam("new_state"))
 
 
 async def _rows(batch: Batch, entries: Sequence[str]) -> dict[str, Any]:
@@ -305,7 +305,7 @@ async def _finish_messages(batch: Batch, directions: Mapping[str, str]) -> None:
         for row in (await batch.execute(statement)).all():
             states.setdefault(row.message, set()).add(row.state)
     changes = [
-        {"about": about, "new_state": _final(found, directions[about])}
+        {"finished": about, "new_state": _final(found, directions[about])}
         for about, found in states.items()
         if not found & set(_OPEN)
     ]
