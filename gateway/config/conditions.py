@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from gateway.config.document import Faulty, Items, Node, Scalar, Table, suggestion
-from gateway.config.operators import Names, Operand, operators_of
+from gateway.config.operand import Names, Operand
+from gateway.config.operators import operators_of
 from gateway.config.words import SPAN, whole_seconds
 from gateway.model.fact import FactSpec, Value
 from gateway.model.rule import Condition, Test

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import TypeVar
 
-import re2
-
-from gateway.config.document import Faulty, Items, Node, Scalar, Wrong, suggestion
-from gateway.config.files import Faults, Place
+from gateway.config.document import Faulty, Items, Wrong, suggestion
+from gateway.config.files import Place
 from gateway.config.lists import inline_list
+from gateway.config.operand import NONE, Operand, texts
+from gateway.config.patterns import checked_pattern, compile_patterns
 from gateway.config.words import octets, truth
 from gateway.model.entry import Who, address_keys, parse_entry
 from gateway.model.fact import FactSpec, Kind, Value
@@ -23,87 +21,9 @@ from gateway.model.network import Network, parse_network
 from gateway.model.rule import Test
 from gateway.text import Text
 
-T = TypeVar("T")
-
-MAX_PATTERN = 1000  # characters
-MAX_WORDS = 1000  # operands of one operator; more belong into a list
-NONE = "none"  # `is: none` holds where a fact has no value
 HOURS = ("local_hour",)  # the facts that `between` reads as hours of a day
 
 _HOURS = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))? ?[-~〜–] ?([0-9]{1,2})(?::([0-9]{2}))?")
-
-
-@dataclass(frozen=True)
-class Names:
-    """What operands may refer to: lists by name, and today's date in the shop's time zone."""
-
-    lists: Mapping[str, ListIndex]
-    today: Callable[[], date]
-    faults: Faults
-
-
-@dataclass(frozen=True)
-class Operand:
-    """What stands to the right of an operator."""
-
-    spec: FactSpec
-    node: Node
-    names: Names
-
-    def words(self) -> tuple[Scalar, ...]:
-        """The single values: one, or a list of which any may fit. Raises `Faulty`."""
-        nodes = self.node.items if isinstance(self.node, Items) else (self.node,)
-        if not 1 <= len(nodes) <= MAX_WORDS:
-            text = Text("1 個以上 {most} 個以下で書いてください。", "write at least 1 and at most {most} of them")
-            self.names.faults.add(
-                self.node, text.with_(most=MAX_WORDS), Text("多いときは lists を使います。", "use a list for more")
-            )
-            raise Faulty
-        scalars = [node for node in nodes if isinstance(node, Scalar) and not node.empty]
-        if len(scalars) < len(nodes):
-            where = next(node for node in nodes if not isinstance(node, Scalar) or node.empty)
-            self.names.faults.add(
-                where,
-                Text("ここには値を書きます。", "a value is needed here"),
-                Text("値か、値の並び [A, B] を書いてください。", "write a value, or several as [A, B]"),
-            )
-            raise Faulty
-        return tuple(scalars)
-
-    def each(self, parse: Callable[[str], T], words: tuple[Scalar, ...] | None = None) -> tuple[T, ...]:
-        """Every single value through `parse`, which raises `Wrong`. Raises `Faulty` after noting each fault."""
-        values: list[T] = []
-        faulty = False
-        for word in self.words() if words is None else words:
-            try:
-                values.append(parse(word.text))
-            except Wrong as wrong:
-                self.names.faults.add(word, wrong.text, wrong.mend)
-                faulty = True
-        if faulty:
-            raise Faulty
-        return tuple(values)
-
-    def given(self) -> tuple[tuple[Scalar, ...], bool]:
-        """The single values without `none`, and whether `none` is among them."""
-        words = self.words()
-        left = tuple(word for word in words if word.text != NONE)
-        return left, len(left) < len(words)
-
-    def one(self) -> Scalar:
-        """The only value. Raises `Faulty` where there are several."""
-        words = self.words()
-        if len(words) > 1 or isinstance(self.node, Items):
-            self.names.faults.add(self.node, Text("ここには値を一つだけ書きます。", "a single value is needed here"))
-            raise Faulty
-        return words[0]
-
-
-def texts(value: Value) -> tuple[str, ...]:
-    """The texts in a value, of which any may fit."""
-    if isinstance(value, str):
-        return (value,)
-    return value if isinstance(value, tuple) else ()
 
 
 # Several conditions look at the same body: it is folded and encoded once.
@@ -155,43 +75,8 @@ def _ends_with(operand: Operand) -> Test:
 
 
 def _matches(operand: Operand) -> Test:
-    patterns = operand.each(compile_pattern)
-    return lambda value: any(one.search(_encoded(text)) is not None for text in texts(value) for one in patterns)
-
-
-def compile_pattern(pattern: str) -> re2._Regexp:
-    """An RE2 pattern for folded text: upper and lower case are one, half- and full-width forms too. Raises `Wrong`."""
-    if not 1 <= len(pattern) <= MAX_PATTERN:
-        raise Wrong(
-            Text("パターンは 1 字以上 {most} 字以下です。", "a pattern has 1 to {most} characters").with_(
-                most=MAX_PATTERN
-            ),
-            Text("短く分けて並べてください。", "split it into several"),
-        )
-    options = re2.Options()
-    options.log_errors = False
-    options.case_sensitive = False
-    try:
-        return re2.compile(fold_pattern(pattern).encode("utf-8"), options)
-    except (re2.error, UnicodeEncodeError) as error:
-        said = error.args[0] if isinstance(error, re2.error) and error.args else error
-        reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise Wrong(
-            Text("パターンを読めません（{reason}）。", "the pattern cannot be read ({reason})").with_(reason=reason),
-            Text(
-                "RE2 の書き方で直してください。先読み・後読み (?=…) (?<=…) と後方参照 \\1 は使えません。",
-                "write it in RE2's syntax, which has no lookaround (?=…) (?<=…) and no back-references \\1",
-            ),
-        ) from error
-
-
-def fold_pattern(pattern: str) -> str:
-    """A pattern as it must be to meet folded text: what is not ASCII is folded; signs that this makes are literal."""
-
-    def fold(run: re.Match[str]) -> str:
-        return re.sub(r"([\\.+*?()|\[\]{}^$-])", r"\\\1", fold_text(run[0]))
-
-    return re.sub(r"[^\x00-\x7f]+", fold, pattern)
+    found = compile_patterns(operand.each(checked_pattern))
+    return lambda value: any(found(_encoded(text)) for text in texts(value))
 
 
 def _text_in(operand: Operand) -> Test:
@@ -222,7 +107,7 @@ def _in(operand: Operand, match: Callable[[ListIndex, str, date], str | None]) -
             names.faults.add(name, text, suggestion(name.text, names.lists) if names.lists else declare)
             raise Faulty
         index = names.lists[name.text]
-    today = names.today
+    today = names.today if index.until else lambda: date.min
     return lambda value: any(match(index, text, today()) is not None for text in texts(value))
 
 

@@ -9,7 +9,7 @@ from gateway.config.conditions import find_fact
 from gateway.config.document import Faulty, Items, Node, Scalar, Table, known, suggestion, table
 from gateway.config.files import Faults
 from gateway.config.kinds import Reading
-from gateway.config.operators import Names
+from gateway.config.operand import Names
 from gateway.config.words import absolute, truth
 from gateway.model.fact import FactSpec, Kind
 from gateway.model.network import parse_ip

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from gateway.config.actions import KEYS as ACTION_KEYS
 from gateway.config.actions import read_action
+from gateway.config.compose import read_document
 from gateway.config.conditions import read_group
-from gateway.config.document import Faulty, Items, Node, Scalar, Table, known, read_document, table
+from gateway.config.document import Faulty, Items, Node, Scalar, Table, known, table
 from gateway.config.files import Faults, Place, read_bounded, shown
 from gateway.config.kinds import Choice, Reading
 from gateway.config.lists import inline_list, read_list
-from gateway.config.operators import Names
+from gateway.config.operand import Names
 from gateway.config.packaged import template_names
 from gateway.config.rule_tests import read_tests
 from gateway.config.words import LINE, absolute

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.config.compose import read_document
 from gateway.config.description import CONFIG
-from gateway.config.document import Faulty, Table, known, read_document
+from gateway.config.document import Faulty, Table, known
 from gateway.config.files import Faults
 from gateway.config.kinds import Reading
 from gateway.config.packaged import packaged

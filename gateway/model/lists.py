@@ -140,12 +140,21 @@ def _merge(packed: list[int]) -> tuple[list[int], list[int], tuple[int, ...]]:
     return first, last, tuple(sorted({one & 255 for one in packed}))
 
 
+_INVISIBLE = re.compile(f"[{''.join(map(chr, ZERO_WIDTH))}]")
+
+
 def fold_text(text: str) -> str:
     """Text as rules compare it: NFKC, case folded, zero-width characters removed."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFKC", text.translate(ZERO_WIDTH)).casefold()
-    return folded if folded.isascii() else unicodedata.normalize("NFKC", folded)
+    # looking is far quicker than changing, and most mail needs no change
+    if _INVISIBLE.search(text):
+        text = text.translate(ZERO_WIDTH)
+    return _nfkc(_nfkc(text).casefold())
+
+
+def _nfkc(text: str) -> str:
+    return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
 
 
 @dataclass(frozen=True, slots=True)

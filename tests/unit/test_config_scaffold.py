@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config import check, load_ruleset, load_settings, scaffold
-from gateway.config.operators import compile_pattern
 from gateway.config.packaged import packaged
+from gateway.config.patterns import checked_pattern, compile_patterns
 from gateway.errors import Refused
 from gateway.model.lists import fold_text
 from tests.bad_configs.specs import SPECS
@@ -136,5 +136,5 @@ def test_english_threats(text: str, threat: bool, tmp_path: Path) -> None:
     assert _threat(tmp_path, "en", text) is threat
 
 
-def test_patterns_of_the_defaults_are_small() -> None:
-    assert compile_pattern("(ぶっ|ブッ)殺").search(fold_text("ﾌﾞｯ殺す").encode()) is not None
+def test_half_width_kana_meet_a_pattern_in_full_width() -> None:
+    assert compile_patterns([checked_pattern("(ぶっ|ブッ)殺")])(fold_text("ﾌﾞｯ殺す").encode())

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import load_ruleset
-from gateway.config.operators import OPERATORS, fold_pattern
+from gateway.config.operators import OPERATORS
+from gateway.config.patterns import checked_pattern, compile_patterns, fold_pattern
 from gateway.errors import ConfigError
 from gateway.model.fact import Kind, Value
 from gateway.model.rule import Condition, RuleSet
@@ -235,6 +236,14 @@ def test_re2_patterns_cannot_run_away(tmp_path: Path) -> None:
     start = time.perf_counter()
     assert not slow.test("a" * 200_000)
     assert time.perf_counter() - start < 2
+
+
+def test_re2_set_without_memory_finds_nothing_trap() -> None:
+    """Patterns too large for one pass are searched one by one instead of never being found."""
+    large = [checked_pattern(f"(a|b|c|..){{100}}x{{200}}y{{{count}}}") for count in range(1, 60)]
+    found = compile_patterns(large)
+    assert found(b"a" * 150 + b"x" * 200 + b"yyy")
+    assert not found(b"abc" * 100)
 
 
 def test_a_folded_pattern_takes_no_syntax_from_full_width_signs() -> None:
