@@ -92,21 +92,12 @@ class Blocklist:
         active = select(*columns).where(block_entry.c.ended_at.is_(None))
         async with self._store.read() as connection:
             newest = (await connection.execute(select(func.max(block_entry.c.seq)))).scalar()
+            sql = str(active.compile(connection.sync_engine))
+            driver: Any = (await connection.get_raw_connection()).driver_connection
             if self._store.embedded:
-                driver: Any = (await connection.get_raw_connection()).driver_connection
-                sql = str(active.compile(connection.sync_engine))
                 networks, keys = await driver.in_thread(lambda raw: _read_all(raw, sql))
             else:
-                keys, texts = KeySet(), list[str]()
-                await connection.execution_options(isolation_level="READ COMMITTED")
-                async with connection.begin():  # a cursor on the server lives in a transaction
-                    result = await connection.stream(active.execution_options(yield_per=PAGE))
-                    async for rows in result.partitions(PAGE):
-                        for who, value in rows:
-                            if who != Who.NETWORK:
-                                keys.add(value)
-                        texts += [value for who, value in rows if who == Who.NETWORK]
-                networks = await asyncio.to_thread(NetworkSet.of, texts)
+                networks, keys = await _stream_all(driver, sql)
         self._networks, self._keys = networks, keys
         # What was committed with this number or before is read; a row of a later record has a higher one.
         self._seen = (-1 if newest is None else newest + 1, "")
@@ -181,6 +172,19 @@ def _read_all(raw: sqlite3.Connection, sql: str) -> tuple[NetworkSet, KeySet]:
                 yield value
 
     return NetworkSet.of(values(networks=True)), KeySet.of(values(networks=False))
+
+
+async def _stream_all(driver: Any, sql: str) -> tuple[NetworkSet, KeySet]:
+    keys, texts = KeySet(), list[str]()
+    async with driver.transaction():  # a cursor on the server lives in a transaction
+        cursor = await driver.cursor(sql)
+        while rows := await cursor.fetch(PAGE):
+            for who, value in rows:
+                if who == "network":
+                    texts.append(value)
+                else:
+                    keys.add(value)
+    return await asyncio.to_thread(NetworkSet.of, texts), keys
 
 
 async def _entries(connection: AsyncConnection, values: Sequence[str]) -> list[BlockEntry]:
