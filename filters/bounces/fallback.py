@@ -9,8 +9,7 @@ from typing import Final
 from flufl.bounce import scan_message
 
 # Detectors that stumble write tracebacks with parts of the message into the log.
-logging.getLogger("flufl.bounce").addHandler(logging.NullHandler())
-logging.getLogger("flufl.bounce").propagate = False
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)
 
 _BYTES: Final = 32 * 1024
 _LINE: Final = 1000  # its patterns take quadratic time on a line
