@@ -48,7 +48,9 @@ rules: rules.yaml
 templates: templates/
 """
 
-_START = Text("■ {folder} に一式を作り、ゲートウェイを動かします。", "■ making everything in {folder} and starting the gateway")
+_START = Text(
+    "■ {folder} に一式を作り、ゲートウェイを動かします。", "■ making everything in {folder} and starting the gateway"
+)
 _READY = Text("  受け付けを始めました: {address}", "  listening on {address}")
 _BEFORE = Text("■ 取引停止の前に届いていたメールを送ります。", "■ sending what had come in before anybody was blocked")
 _BLOCKING = Text("■ sekisho block {who}", "■ sekisho block {who}")
@@ -62,7 +64,9 @@ _LEFT = Text(
     "すべて {folder} に残っています。例: sekisho -c {folder}/config.yaml log search --since 1d",
     "everything stays in {folder}; try: sekisho -c {folder}/config.yaml log search --since 1d",
 )
-_OTHER = Text("{folder} は実演のフォルダーではないため、触れません。", "{folder} is not a folder of the demo: it is left alone")
+_OTHER = Text(
+    "{folder} は実演のフォルダーではないため、触れません。", "{folder} is not a folder of the demo: it is left alone"
+)
 _OTHER_MEND = Text("--dir で別の名前を指定してください。", "name another one with --dir")
 _DIED = Text("ゲートウェイが起動しませんでした: {said}", "the gateway did not start: {said}")
 MARK = ".sekisho-demo"
@@ -91,7 +95,9 @@ async def demo(*, dir: Annotated[Path, Parameter(help="working folder")] = Path(
                 await _send(port, customer)
             await _settled(database)
             say(_BLOCKING, who=f"{BLOCKED} '{BLOCKED_RANGE}'")
-            await _sekisho(config, "block", BLOCKED, BLOCKED_RANGE, "--reason", _REASON.in_(language), "--person", "碇 源太")
+            await _sekisho(
+                config, "block", BLOCKED, BLOCKED_RANGE, "--reason", _REASON.in_(language), "--person", "碇 源太"
+            )
             await asyncio.sleep(1.5)  # the running gateway looks for new entries every second
             say(_SENDING, count=len(customers(key)))
             sent: list[tuple[Customer, str]] = []
@@ -126,7 +132,13 @@ def _prepare(folder: Path, language: str) -> None:
 
 async def _start(config: Path) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "-c", str(config), "run", stderr=asyncio.subprocess.PIPE,
+        sys.executable,
+        "-m",
+        "gateway",
+        "-c",
+        str(config),
+        "run",
+        stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
 

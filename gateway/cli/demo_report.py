@@ -38,7 +38,9 @@ _MAILBOX = Text("メールボックス {file}", "mailbox {file}")
 _HELD = Text("保留（sekisho quarantine show {id}）", "quarantine (sekisho quarantine show {id})")
 _NONE = Text("どのルールにも当たらない", "no rule matched")
 _NO_ORDER = Text("返信の指定なし", "no reply ordered")
-_REPLY_TITLE = Text("■ 実際に送られたメール（返信と、店主へのお知らせ）", "■ what was really sent (replies, and notices to the owner)")
+_REPLY_TITLE = Text(
+    "■ 実際に送られたメール（返信と、店主へのお知らせ）", "■ what was really sent (replies, and notices to the owner)"
+)
 
 
 async def wait_until_settled(store: Store) -> None:
@@ -124,4 +126,5 @@ def show_replies(taken: Sequence[Taken]) -> None:
         for name in ("From", "To", "Subject", "Auto-Submitted"):
             out.print(printable(f"{name}: {shown.get(name, '')}"))
         out.print()
-        out.print(printable(body.get_content() if body is not None else ""), soft_wrap=True)
+        text = body.get_content() if body is not None else ""
+        out.print(printable(text.replace("\r\n", "\n")), soft_wrap=True)

@@ -16,9 +16,9 @@ DONE: Final[Mapping[Outcome, Text]] = {
     Outcome.REJECT: Text("受信を断りました", "refused"),
     Outcome.DISCARD: Text("記録だけ残し、配送しません", "kept on record only, not passed on"),
 }
-RULE_SUBJECT = Text("【Sekisho】規則「{rule}」に該当：{subject}", "[Sekisho] Rule `{rule}`: {subject}")
+RULE_SUBJECT = Text("【Sekisho】ルール「{rule}」に該当：{subject}", "[Sekisho] Rule `{rule}`: {subject}")
 RULE = Text(
-    """規則「{rule}」に該当するメールが届きましたのでお知らせします。
+    """ルール「{rule}」に該当するメールが届きましたのでお知らせします。
 
 件名　　　：{subject}
 差出人　　：{sender}
@@ -71,11 +71,11 @@ To look into it:
 """,
 )
 RULES_SUBJECT = Text(
-    "【Sekisho】設定に誤りがあるため、以前の規則のまま動いています",
+    "【Sekisho】設定に誤りがあるため、以前のルールのまま動いています",
     "[Sekisho] Faults in the rules: the old ones stay in force",
 )
 RULES = Text(
-    """変更されたファイルに誤りが {count} 件あるため読み込まず、以前の規則のまま動作しています。
+    """変更されたファイルに誤りが {count} 件あるため読み込まず、以前のルールのまま動作しています。
 
 {faults}
 

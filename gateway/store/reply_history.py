@@ -21,8 +21,8 @@ DUPLICATE = Text(
     "The same mail came once more; it was answered already.",
 )
 ONCE_PER = Text(
-    "この宛先には同じ返信を {before} に送ったばかりのため返信しません。",
-    "The same reply went to this address already, at {before}.",
+    "この宛先には{span}以内に同じ返信を送っているため返信しません。",
+    "The same reply went to this address within the last {span}.",
 )
 PER_ADDRESS = Text(
     "この宛先への自動返信が1日の上限（{limit}通）に達しているため返信しません。",
@@ -69,9 +69,17 @@ async def withheld(
     if exchange is not None and row.again is not None:
         return DUPLICATE
     if row.before is not None:
-        return ONCE_PER.with_(before=row.before.strftime("%Y-%m-%d %H:%M UTC"))
+        return ONCE_PER.with_(span=_span(plan.once_per))
     if row.to_address >= plan.per_address:
         return PER_ADDRESS.with_(limit=plan.per_address)
     if row.in_all >= plan.per_day:
         return PER_DAY.with_(limit=plan.per_day)
     return None
+
+
+def _span(seconds: int) -> Text:
+    """A span in the largest unit that it fills."""
+    for unit, ja, en in ((86400, "日", "days"), (3600, "時間", "hours"), (60, "分", "minutes")):
+        if seconds >= unit and seconds % unit == 0:
+            return Text(f"{seconds // unit}{ja}", f"{seconds // unit} {en}")
+    return Text(f"{seconds}秒", f"{seconds} seconds")
