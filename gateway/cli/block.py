@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
-import re
 import sys
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from filters.data import domains
-from gateway.cli.context import current
+from gateway.cli.context import current, operator
 from gateway.cli.output import confirm, emit, progress, say, warn
+from gateway.cli.usage import WrongUsage
+from gateway.cli.when import ahead
 from gateway.errors import Refused
 from gateway.model.block_warning import warn as warning_about
 from gateway.model.entry import Entry, Who, parse_entry
@@ -29,35 +28,53 @@ _BAD_MEND = Text(
     "give an address, @domain, *.domain, IP, CIDR, 121.84.241.* or a phone number",
 )
 _NOBODY = Text("登録する相手を指定してください。", "say whom to block")
-_NO_REASON = Text("理由を --reason で書いてください。後で証拠になります。", "give a reason with --reason: it becomes evidence")
-_BAD_UNTIL = Text("期限「{until}」が読み取れません。", "the date {until!r} cannot be read")
-_UNTIL_MEND = Text("2026-12-31 または 30d のように書いてください。", "write 2026-12-31 or 30d")
+_NO_REASON = Text(
+    "理由を --reason で書いてください。後で証拠になります。", "give a reason with --reason: it becomes evidence"
+)
 _SURE = Text("それでも登録しますか？", "go on all the same?")
 _NOT_DONE = Text("登録しませんでした。", "nothing was blocked")
 _NOT_DONE_MEND = Text("承知のうえで登録するには --yes を付けてください。", "add --yes to go on knowingly")
 _DONE = Text(
-    "{added} 件を登録しました（変更 {changed} 件、すでに登録済み {unchanged} 件）。動作中のゲートウェイには 1 秒ほどで効きます。",
+    "{added} 件を登録しました（変更 {changed} 件、すでに登録済み {unchanged} 件）。"
+    "動作中のゲートウェイには 1 秒ほどで効きます。",
     "{added} blocked, {changed} changed, {unchanged} were blocked already; a running gateway follows within a second",
 )
 _ENDED = Text("{ended} 件を解除しました。履歴は残ります。", "{ended} unblocked; the history is kept")
 _NOTHING = Text("登録されていなかったため、解除したものはありません。", "none of these was blocked")
 
 
+_WHO = Text(
+    "アドレス、@ドメイン、*.ドメイン、IP、CIDR、121.84.241.*、電話番号。- は標準入力（1行に1件）。",
+    "Address, @domain, *.domain, IP, CIDR, 121.84.241.* or phone number; - reads standard input, one a line.",
+)
+_REASON = Text("理由。記録に残り、後で証拠になります。", "The reason, kept as evidence.")
+_Who = Annotated[str, Parameter(name="WHO", allow_leading_hyphen=True), _WHO]
+
+
 async def block(
-    *who: Annotated[str, Parameter(allow_leading_hyphen=True, help="address, @domain, *.domain, IP, CIDR, phone; - = standard input")],
-    reason: str = "",
-    until: Annotated[str, Parameter(help="2026-12-31 | 30d")] = "",
-    person: Annotated[str, Parameter(help="the person behind it")] = "",
-    watch: Annotated[bool, Parameter(negative="", help="only watch")] = False,
-    yes: Annotated[bool, Parameter(["--yes", "-y"], negative="")] = False,
+    *who: _Who,
+    reason: Annotated[str, _REASON],
+    until: Annotated[
+        str,
+        Parameter(metavar="WHEN"),
+        Text(
+            "期限。2026-12-31（その日まで）や 30d。省略時は無期限。",
+            "The end: 2026-12-31 (inclusive) or 30d; otherwise none.",
+        ),
+    ] = "",
+    person: Annotated[str, Parameter(metavar="NAME"), Text("お客様のお名前。", "The person behind it.")] = "",
+    watch: Annotated[
+        bool,
+        Text("停止せず、様子見として登録します（watched）。", "Only watch: the fact `watched` instead of `blocked`."),
+    ] = False,
+    yes: Annotated[bool, Parameter(["--yes", "-y"]), Text("確認せずに進めます。", "Do not ask.")] = False,
 ) -> int:
     """Block whom mail is not wanted from; asks before what would hit more than one person."""
     context = current()
     if not reason.strip():
-        raise Refused(_NO_REASON)
-    ends = _until(until)
+        raise WrongUsage(_NO_REASON)
+    ends = ahead(until)
     entries = list(_entries(who))
-    _ = context.settings
     async with context.store() as store:
         if not yes:
             await _ask(entries, StoreRecords(store))
@@ -70,7 +87,7 @@ async def block(
                 until=ends,
                 person=person,
                 watched=watch,
-                operator=_operator(),
+                operator=operator(),
                 progress=lambda count: bar.update(task, completed=count),
             )
     if context.json:
@@ -79,17 +96,14 @@ async def block(
     return 0
 
 
-async def unblock(
-    *who: Annotated[str, Parameter(allow_leading_hyphen=True, help="as given to block; - = standard input")],
-    reason: str = "",
-) -> int:
+async def unblock(*who: _Who, reason: Annotated[str, _REASON]) -> int:
     """End blocks; exit 1 where none of them was blocked."""
     context = current()
     if not reason.strip():
-        raise Refused(_NO_REASON)
+        raise WrongUsage(_NO_REASON)
     entries = list(_entries(who))
     async with context.store() as store:
-        done = await blocks.unblock(store, entries, reason, operator=_operator())
+        done = await blocks.unblock(store, entries, reason, operator=operator())
     if context.json:
         emit({"ended": done.ended})
     say(_ENDED.with_(ended=done.ended) if done.ended else _NOTHING)
@@ -126,29 +140,4 @@ def _entries(who: Iterable[str]) -> Iterable[Entry]:
             given = True
             yield entry
     if not given:
-        raise Refused(_NOBODY, _BAD_MEND)
-
-
-def _until(text: str) -> datetime | None:
-    """The end of the named day in the shop's zone, or so long from now; None for good."""
-    if not text:
-        return None
-    zone = current().settings.shop.timezone
-    span = re.fullmatch(r"(\d{1,5})([hdwmy])", text.strip())
-    if span:
-        days = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}[span[2]]
-        return datetime.now(zone) + timedelta(days=int(span[1]) * days)
-    try:
-        day = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise Refused(_BAD_UNTIL.with_(until=text), _UNTIL_MEND) from None
-    if day.time() == time() and len(text.strip()) <= 10:
-        day = datetime.combine(day.date(), time.max)
-    return day if day.tzinfo else day.replace(tzinfo=zone)
-
-
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
+        raise WrongUsage(_NOBODY, _BAD_MEND)

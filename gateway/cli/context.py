@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,13 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, SekishoError
 from gateway.text import Text
 
 # What a verb does not use is not imported: `sekisho --help` answers at once.
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from gateway.model.rule import RuleSet
-    from gateway.model.settings import Settings
+    from gateway.model.settings import Settings, Shop
     from gateway.store.engine import Store
 
 _NO_CONFIG = Text("設定ファイルが見つかりません。{path} を探しました。", "no config file is found; looked for {path}")
@@ -35,6 +38,7 @@ class Context:
     lang: str = ""
     json: bool = False
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    _faulty: bool = field(default=False, init=False)
 
     @property
     def path(self) -> Path:
@@ -59,14 +63,27 @@ class Context:
         """The language people read: `--lang`, else the shop's, else the terminal's."""
         if self.lang:
             return self.lang
-        if "settings" in self.__dict__:
-            return self.settings.shop.language
-        return terminal_language(self.environ)
+        shop = self._shop
+        return shop.language if shop is not None else terminal_language(self.environ)
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """The shop's time zone; None, the machine's own, where there is no config."""
+        shop = self._shop
+        return shop.timezone if shop is not None else None
+
+    @property
+    def _shop(self) -> Shop | None:
+        if "settings" not in self.__dict__ and not self._faulty:
+            try:
+                return self.settings.shop
+            except SekishoError:
+                self._faulty = True  # the verb itself says what is wrong
+        return None if self._faulty else self.settings.shop
 
     def rules(self) -> RuleSet:
         """The rules that the config names."""
         from filters.registry import SPECS
-
         from gateway.config import load_ruleset
 
         return load_ruleset(self.settings.rules, SPECS, settings=self.settings)
@@ -100,3 +117,11 @@ def terminal_language(environ: dict[str, str]) -> str:
     """`ja` where the terminal's locale is Japanese, otherwise `en`."""
     locale = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
     return "ja" if locale.startswith("ja") else "en"
+
+
+def operator() -> str:
+    """Who gives this command, as the records name it: the user of this machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

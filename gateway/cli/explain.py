@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.markup import escape
 
 from filters.api import Lookups
 from filters.offline import NoRecords
 from filters.registry import FILTERS
 from gateway.cli.context import current
-from gateway.cli.output import console, emit, printable, warn
+from gateway.cli.decision import line, show_decision
+from gateway.cli.output import emit, warn
+from gateway.cli.usage import WrongUsage
+from gateway.cli.words import THEN as THEN
 from gateway.clients.dns import Resolver
 from gateway.errors import SekishoError
 from gateway.intake.judge import Judge, Judgement
@@ -38,6 +40,7 @@ from gateway.text import Text
 AT_ONCE = 8  # messages screened side by side, so that one that waits for DNS does not hold the others
 
 _UNREADABLE = Text("{file} を読めません: {why}", "{file} cannot be read: {why}")
+_NO_FILE = Text("調べるメールのファイルを指定してください。", "Name the mail files to explain.")
 _NO_ORDER = Text("このルールは返信を指定していません。", "the rule that decided orders no reply")
 _NO_RECORDS = Text(
     "データベースがまだないため、過去の記録なしで判定します。", "there is no database yet: judged without past records"
@@ -45,15 +48,35 @@ _NO_RECORDS = Text(
 
 
 async def explain(
-    *files: Annotated[str, Parameter(allow_leading_hyphen=True, help="*.eml, - = standard input")],
-    ip: Annotated[str, Parameter(help="IP of the peer")] = "",
-    helo: Annotated[str, Parameter(help="HELO name")] = "",
-    mail_from: Annotated[str | None, Parameter(help="envelope sender; default: Return-Path")] = None,
-    rcpt: Annotated[tuple[str, ...], Parameter(help="envelope recipient; default: the shop's address in To")] = (),
-    all_facts: Annotated[bool, Parameter(negative="", help="find out every fact")] = False,
+    *files: Annotated[
+        str,
+        Parameter(name="FILE", allow_leading_hyphen=True),
+        Text("メールのファイル（.eml）。- は標準入力。", "Mail files (.eml); - reads standard input."),
+    ],
+    ip: Annotated[str, Parameter(metavar="IP"), Text("接続元の IP。", "IP of the peer.")] = "",
+    helo: Annotated[str, Parameter(metavar="NAME"), Text("HELO の名前。", "HELO name.")] = "",
+    mail_from: Annotated[
+        str | None,
+        Parameter(metavar="ADDRESS"),
+        Text("エンベロープの差出人。省略時は Return-Path。", "Envelope sender; otherwise Return-Path."),
+    ] = None,
+    rcpt: Annotated[
+        tuple[str, ...],
+        Parameter(metavar="ADDRESS"),
+        Text(
+            "エンベロープの宛先。省略時は To などにある店のアドレス。",
+            "Envelope recipient; otherwise the shop's address in To.",
+        ),
+    ] = (),
+    all_facts: Annotated[
+        bool,
+        Text("ルールが使わないものも含め、すべて調べます。", "Find out every fact, not only those the rules ask for."),
+    ] = False,
 ) -> int:
     """Screen messages and show facts, rules, verdict and reply."""
     context = current()
+    if not files:
+        raise WrongUsage(_NO_FILE)
     settings, ruleset = context.settings, context.rules()
     code = 0
     async with _judge(settings) as (judge, store):
@@ -153,7 +176,7 @@ async def _judge(settings: Settings) -> AsyncIterator[tuple[Judge, Store | None]
         yield Judge(settings, screener, Templates(settings.templates, settings)), store
 
 
-def as_json(name: str, judgement: Judgement, would_send: bool, why: Text) -> dict[str, object]:
+def as_json(name: str, judgement: Judgement, would_send: bool, why: Text) -> dict[str, Any]:
     """CONTRACT §2 `explain --json`."""
     language = current().language
     screening = judgement.screening
@@ -183,6 +206,7 @@ def as_json(name: str, judgement: Judgement, would_send: bool, why: Text) -> dic
                         "operator": c.operator,
                         "expected": c.expected,
                         "observed": plain_value(c.observed),
+                        "unknown": isinstance(c.observed, Unknown),
                         "holds": c.holds,
                         "group": c.group,
                     }
@@ -209,73 +233,12 @@ def plain_value(value: Value | Unknown) -> object:
 def show(name: str, judgement: Judgement, would_send: bool, why: Text) -> None:
     """The same for people."""
     language = current().language
-    out = console()
-    screening = judgement.screening
-    verdict = screening.verdict
-
-    def line(text: str, style: str = "") -> None:
-        out.print(f"[{style}]{escape(text)}[/]" if style else escape(text), markup=True, soft_wrap=True)
-
-    line(f"■ {printable(name)}", "bold")
-    line(f"  {VERDICT.in_(language)}: {THEN[str(verdict.action.then)].in_(language)}"
-         f"  [{verdict.rule}]  {verdict.at}", "bold")
-    if verdict.action.tags:
-        line(f"  {TAGS.in_(language)}: {', '.join(verdict.action.tags)}")
-    for rule, then in verdict.watched:
-        line(f"  {WATCHED.with_(rule=rule, then=THEN[str(then)]).in_(language)}")
-    line(f"  {REPLY.in_(language)}: "
-         + (f"{judgement.reply.template}: " if judgement.reply else "")
-         + (SENT if would_send else WITHHELD).in_(language)
-         + f" ({why.in_(language)})")
-    line(f"  {FACTS.in_(language)}:")
-    for key, fact in sorted(screening.facts.items()):
-        shown = UNKNOWN.in_(language) if not fact.known else short(fact.value)
-        note = f"  — {printable(fact.note.in_(language))}" if fact.note else ""
-        line(f"    {key} = {shown}{note}", "yellow" if not fact.known else "")
-    line(f"  {RULES.in_(language)}:")
-    for trace in verdict.trail:
-        mark = "●" if trace.matched else "○"
-        mode = f" ({trace.mode})" if trace.mode != "enforce" else ""
-        line(f"    {mark} {trace.name}{mode}  {trace.at}", "green" if trace.matched else "")
-        for c in trace.conditions:
-            group = "" if c.group == "when" else f"{c.group}: "
-            seen = UNKNOWN.in_(language) if isinstance(c.observed, Unknown) else short(c.observed)
-            line(f"        {'✓' if c.holds else '✗'} {group}{c.fact} {c.operator} {c.expected}  ← {seen}")
-    if verdict.rule == "default":
-        line(f"    ● default  {verdict.at}", "green")
+    said = as_json(name, judgement, would_send, why)
+    verdict = {**said["verdict"], "watched": [(w["rule"], w["then"]) for w in said["verdict"]["watched"]]}
+    facts = {
+        key: {"value": value, "note": said["notes"].get(key), "unknown": key in said["unknown"]}
+        for key, value in said["facts"].items()
+    }
+    line(f"■ {name}", "bold")
+    show_decision({**verdict, "trail": said["rules"]}, facts, {**said["reply"], "why": why.in_(language)})
     line("")
-
-
-def short(value: object, limit: int = 120) -> str:
-    """A value on one line."""
-    if isinstance(value, tuple):
-        text = ", ".join(str(v) for v in value)
-    elif value is None:
-        text = NONE.in_(current().language)
-    elif isinstance(value, bool):
-        text = "true" if value else "false"
-    else:
-        text = str(value)
-    text = " ".join(printable(text).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-VERDICT = Text("判定", "verdict")
-TAGS = Text("タグ", "tags")
-REPLY = Text("自動返信", "reply")
-SENT = Text("送ります", "would be sent")
-WITHHELD = Text("送りません", "would not be sent")
-FACTS = Text("分かったこと", "facts")
-RULES = Text("ルール", "rules")
-UNKNOWN = Text("不明", "unknown")
-NONE = Text("なし", "none")
-WATCHED = Text(
-    "様子見のルール「{rule}」なら「{then}」でした。", "rule {rule!r} in mode watch would have said: {then}"
-)
-THEN = {
-    "deliver": Text("通す", "deliver"),
-    "quarantine": Text("保留", "quarantine"),
-    "reject": Text("受信拒否", "reject"),
-    "discard": Text("破棄", "discard"),
-}
-

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from gateway.cli.context import current
 from gateway.cli.output import emit, say
 from gateway.config import scaffold
@@ -22,7 +20,7 @@ _NEXT = Text(
 )
 
 
-def init(folder: Annotated[Path, Parameter(help="DIR")], /) -> int:
+def init(folder: Annotated[Path, Text("一式を作るフォルダー。", "The folder to write to.")], /) -> int:
     """Write config, rules, lists, templates and samples, commented in the shop's language; nothing is overwritten."""
     context = current()
     written = scaffold.write(folder, context.language)

@@ -5,26 +5,31 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from gateway.cli.context import Context, enter, terminal_language
+from gateway.cli.safe import printable
+from gateway.cli.usage import WrongUsage, wrong_usage
+from gateway.cli.verbs import COMMON, Formatter, Verb, add, in_language, speak
 from gateway.errors import SekishoError
 from gateway.text import Text
 
 DONE, FAULT, USAGE = 0, 1, 2
+LANGUAGES = ("ja", "en")
 
 ABOUT = Text(
     "関所（Sekisho）: ネットショップのためのメールゲートウェイ",
     "Sekisho: a mail gateway for online shops",
 )
 
-# verb, where its code is, what it does. Imported only when called.
-VERBS: tuple[tuple[str, str, Text], ...] = (
-    (
+# Loaded only where the command line names them: `sekisho --help` answers at once.
+VERBS = (
+    Verb(
         "init",
         "gateway.cli.init:init",
         Text(
@@ -32,8 +37,8 @@ VERBS: tuple[tuple[str, str, Text], ...] = (
             "Write a working config, rules, templates and lists to edit.",
         ),
     ),
-    ("run", "gateway.cli.run:run", Text("ゲートウェイを動かします。", "Run the gateway.")),
-    (
+    Verb("run", "gateway.cli.run:run", Text("ゲートウェイを動かします。", "Run the gateway.")),
+    Verb(
         "check",
         "gateway.cli.check:check",
         Text(
@@ -41,7 +46,7 @@ VERBS: tuple[tuple[str, str, Text], ...] = (
             "Check config, rules, lists and templates, then run the rules' own tests.",
         ),
     ),
-    (
+    Verb(
         "explain",
         "gateway.cli.explain:explain",
         Text(
@@ -49,27 +54,27 @@ VERBS: tuple[tuple[str, str, Text], ...] = (
             "Show what would happen to a message and why, without any side effect.",
         ),
     ),
-    (
+    Verb(
         "block",
         "gateway.cli.block:block",
         Text("取引停止の相手を登録します。", "Block addresses, domains, networks or phone numbers."),
     ),
-    (
+    Verb(
         "unblock",
         "gateway.cli.block:unblock",
         Text("取引停止を解除します（履歴は残ります）。", "End a block; its history is kept."),
     ),
-    ("log", "gateway.cli.log:app", Text("記録を探し、表示します。", "Search and show what is on record.")),
-    ("quarantine", "gateway.cli.quarantine:app", Text("保留中のメールを扱います。", "Look after held mail.")),
-    ("queue", "gateway.cli.queue:app", Text("配送待ちを扱います。", "Look after mail that waits for delivery.")),
-    ("status", "gateway.cli.status:status", Text("動作状況を示します。", "Show how the gateway is doing.")),
-    (
+    Verb("log", "gateway.cli.log:VERBS", Text("記録を探し、表示します。", "Search and show what is on record.")),
+    Verb("quarantine", "gateway.cli.quarantine:VERBS", Text("保留中のメールを扱います。", "Look after held mail.")),
+    Verb("queue", "gateway.cli.queue:VERBS", Text("配送待ちを扱います。", "Look after mail that waits for delivery.")),
+    Verb("status", "gateway.cli.status:status", Text("動作状況を示します。", "Show how the gateway is doing.")),
+    Verb(
         "verify",
         "gateway.cli.verify:verify",
         Text("記録が改ざんされていないことを確かめます。", "Verify that nothing in the log was altered."),
     ),
-    ("db", "gateway.cli.db:app", Text("データベースを扱います。", "Look after the database.")),
-    (
+    Verb("db", "gateway.cli.db:VERBS", Text("データベースを扱います。", "Look after the database.")),
+    Verb(
         "demo",
         "gateway.cli.demo:demo",
         Text("見本のお客様で一通りを実演します。", "Show everything at work with sample customers."),
@@ -86,21 +91,22 @@ _INTERNAL_MEND = Text(
 )
 
 
-def build(language: str) -> App:
-    """The command line with its help in one language."""
+def build(language: str, named: Collection[str] | None = None) -> App:
+    """The command line with its help in one language; of the verbs only those in `named` can be called (None: all)."""
     app = App(
         name="sekisho",
         help=ABOUT.in_(language),
+        help_format="plaintext",
+        help_formatter=Formatter(language),
         version=f"sekisho {version('sekisho')}",
         version_flags=["--version"],
         help_flags=["--help", "-h"],
+        default_parameter=Parameter(negative="", show_default=False),
         result_action="return_value",
     )
-    app["--help"].group = app["--version"].group = Group(Text("その他", "Other").in_(language), sort_key=9)
-    app.group_commands = Group(Text("コマンド", "Commands").in_(language), sort_key=1)
-    for name, where, about in VERBS:
-        app.command(where, name=name, help=about.in_(language))
-    app.meta.group_parameters = Group(Text("共通オプション", "Common options").in_(language), sort_key=5)
+    add(app, VERBS, language, named)
+    speak(app, language)
+    app.meta.group_parameters = Group(COMMON.in_(language), sort_key=5)
     return app
 
 
@@ -124,27 +130,41 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _call(arguments: list[str], context: Context) -> int:
-    language = _language_asked(arguments) or terminal_language(context.environ)
-    app = build(language)
+    context.lang = language_asked(arguments)
+    language = context.lang or terminal_language(context.environ)
+    app = build(language, arguments)
 
-    @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-        config: Annotated[Path | None, Parameter(["--config", "-c"], help="config.yaml")] = None,
-        lang: Annotated[str, Parameter(help="ja | en")] = "",
-        json: Annotated[bool, Parameter(negative="", help="JSON")] = False,
+        config: Annotated[
+            Path | None,
+            Parameter(["--config", "-c"], metavar="FILE"),
+            Text(
+                "設定ファイル。省略時は環境変数 SEKISHO_CONFIG、次に ./config.yaml。",
+                "The config file; otherwise SEKISHO_CONFIG of the environment, then ./config.yaml.",
+            ),
+        ] = None,
+        lang: Annotated[
+            Literal["", "ja", "en"],
+            Parameter(show_choices=False, metavar="ja|en"),
+            Text("表示の言語。省略時は店の設定（shop.language）。", "Language of the output; otherwise the shop's."),
+        ] = "",
+        json: Annotated[
+            bool, Text("プログラム向けに JSON で出力します。", "Print JSON, one object or one a line for lists.")
+        ] = False,
     ) -> object:
         context.config, context.lang, context.json = config, lang, json
         return app(tokens, exit_on_error=False, print_error=False)
 
+    app.meta.default(in_language(launch, language))
     try:
         result = app.meta(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        sys.stderr.write(f"sekisho: {error}\n")
+        sys.stderr.write(f"sekisho: {wrong_usage(error).in_(language)}\n")
         return USAGE
     except SekishoError as error:
-        sys.stderr.write(error.in_(context.language) + "\n")
-        return FAULT
+        sys.stderr.write(printable(error.in_(context.language)) + "\n")
+        return USAGE if isinstance(error, WrongUsage) else FAULT
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -153,17 +173,24 @@ def _call(arguments: list[str], context: Context) -> int:
         sys.stderr.write(_INTERNAL.with_(kind=type(error).__name__).in_(context.language) + "\n")
         sys.stderr.write(f"  → {_INTERNAL_MEND.in_(context.language)}\n")
         return FAULT
-    return result if isinstance(result, int) and not isinstance(result, bool) else DONE
+    if isinstance(result, int):
+        return result
+    # help was shown: asked for, or because no verb was named
+    return DONE if _ASKED.intersection(arguments) else USAGE
 
 
-def _language_asked(arguments: list[str]) -> str:
+_ASKED = {"--help", "-h", "--version"}
+
+
+def language_asked(arguments: list[str]) -> str:
     """The value of --lang, needed before the command line is built, because help is in that language."""
+    asked = ""
     for at, argument in enumerate(arguments):
         if argument.startswith("--lang="):
-            return argument.partition("=")[2]
-        if argument == "--lang" and at + 1 < len(arguments):
-            return arguments[at + 1]
-    return ""
+            asked = argument.partition("=")[2]
+        elif argument == "--lang" and at + 1 < len(arguments):
+            asked = arguments[at + 1]
+    return asked if asked in LANGUAGES else ""
 
 
 if __name__ == "__main__":

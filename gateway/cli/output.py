@@ -14,19 +14,44 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from gateway.cli.context import current
+from gateway.cli.safe import json_safe, one_line, printable
 from gateway.text import Text
 
+__all__ = [
+    "cell",
+    "confirm",
+    "console",
+    "emit",
+    "fields",
+    "listing",
+    "local",
+    "one_line",
+    "printable",
+    "progress",
+    "say",
+    "table",
+    "warn",
+]
 
-def console(*, stderr: bool = False) -> Console:
-    """The terminal; as wide as it takes where output goes into a file or a pipe."""
+UNBOUNDED = 5000  # columns: as wide as it takes, where output goes into a file or a pipe
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let `main` end the command quietly; rich would exit with 1."""
+        raise BrokenPipeError
+
+
+def console(*, stderr: bool = False, width: int = 200) -> Console:
+    """The terminal; `width` columns where output goes into a file or a pipe."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
+    return _Console(
         file=stream,
         highlight=False,
         markup=False,
         emoji=False,
         soft_wrap=not stream.isatty(),
-        width=None if stream.isatty() else 200,
+        width=None if stream.isatty() else width,
     )
 
 
@@ -50,7 +75,7 @@ def _plain(text: Text | str, values: dict[str, object]) -> str:
 
 def emit(value: Any) -> None:
     """One JSON object on a line of its own."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_json) + "\n")
+    sys.stdout.write(json_safe(json.dumps(value, ensure_ascii=False, default=_json)) + "\n")
 
 
 def table(headings: Sequence[Text], rows: Iterable[Sequence[object]], *, title: Text | None = None) -> None:
@@ -64,12 +89,43 @@ def table(headings: Sequence[Text], rows: Iterable[Sequence[object]], *, title: 
     console().print(shown)
 
 
+def listing(headings: Sequence[Text], rows: Iterable[Sequence[object]], *, least: Sequence[int] = ()) -> None:
+    """A list for people, a row a message; in a file or a pipe each row is one line.
+
+    `least` are the widths below which a column does not shrink; the others give way and fold.
+    """
+    language = current().language
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold underline")
+    on_terminal = sys.stdout.isatty()
+    for number, heading in enumerate(headings):
+        width = least[number] if number < len(least) else 0
+        shown.add_column(
+            heading.in_(language), overflow="fold", no_wrap=not on_terminal or bool(width), min_width=width or None
+        )
+    for row in rows:
+        shown.add_row(*(RichText(one_line(cell(value))) for value in row))
+    console(width=UNBOUNDED).print(shown)
+
+
+def fields(rows: Iterable[tuple[Text | str, object]], *, indent: int = 2) -> None:
+    """Names with their values, the values one below the other; empty ones are left out."""
+    language = current().language
+    shown = Table.grid(padding=(0, 2, 0, 0))
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    for name, value in rows:
+        if said := cell(value):
+            label = name.in_(language) if isinstance(name, Text) else printable(name)
+            shown.add_row(RichText(" " * indent + label, "cyan"), RichText(said))
+    console().print(shown)
+
+
 def cell(value: object) -> str:
     """A value as people read it, without control characters."""
     if value is None:
         return ""
     if isinstance(value, Text):
-        return value.in_(current().language)
+        return printable(value.in_(current().language))
     if isinstance(value, datetime):
         return local(value)
     if isinstance(value, bool):
@@ -83,25 +139,9 @@ YES = Text("はい", "yes")
 NO = Text("いいえ", "no")
 
 
-def local(moment: datetime) -> str:
+def local(moment: datetime, form: str = "%Y-%m-%d %H:%M:%S") -> str:
     """A time in the shop's zone, to the second."""
-    context = current()
-    zone = context.settings.shop.timezone if "settings" in context.__dict__ else None
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def printable(text: str) -> str:
-    """Text that cannot steer a terminal: control characters other than line feed and tab are shown as their code."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c
-        if c in "\n\t" or c.isprintable() or c == "\u3000"
-        else f"\\x{ord(c):02x}"
-        if ord(c) < 256
-        else f"\\u{ord(c):04x}"
-        for c in text
-    )
+    return moment.astimezone(current().zone).strftime(form)
 
 
 def _json(value: object) -> object:
