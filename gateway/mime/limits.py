@@ -25,7 +25,7 @@ HTML_ATTRIBUTES: Final = 5_000
 
 # Up to these sizes a whole parse stays far below 50 ms, hostile content included.
 SMALL_BYTES: Final = 16 * 1024  # never heavy, whatever it holds
-LIGHT_BYTES: Final = 64 * 1024
+LIGHT_BYTES: Final = 32 * 1024
 LIGHT_DELIMITERS: Final = 300
 
 
