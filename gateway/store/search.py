@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, String, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import NotFound, StoreError
@@ -236,17 +236,18 @@ async def _conditions(connection: AsyncConnection, query: Query) -> tuple[Select
 def _of_address(address: str) -> Any:
     entry = parse_entry(address)
     value = entry.value if entry is not None else fold_address(address)
+    recipients = type_coerce(message.c.recipients, String)  # the JSON as it is kept
     if entry is not None and entry.who in (Who.DOMAIN, Who.SUBDOMAINS):
         end = value if entry.who is Who.DOMAIN else value[1:]
         return or_(
             message.c.sender.endswith(end, autoescape=True),
             message.c.mail_from.iendswith(end, autoescape=True),
-            message.c.recipients.icontains(end + '"', autoescape=True),
+            recipients.icontains(end + '"', autoescape=True),
         )
     return or_(
         message.c.sender == value,
         message.c.mail_from.icontains(value, autoescape=True),
-        message.c.recipients.icontains(f'"{value}"', autoescape=True),
+        recipients.icontains(f'"{value}"', autoescape=True),
         message.c.from_header.icontains(value, autoescape=True),
     )
 
