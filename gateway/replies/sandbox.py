@@ -130,6 +130,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """
         if len(source) > MAX_SOURCE:
             raise NotAllowed([Finding(1, TOO_LONG)])
+        self.parse(source)  # as written, so that an error names the line where it stands
         tree = self.parse(_close_tag_lines(source))
         local = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
         findings = [found for node in _walk(tree) for found in self._judge(node, known, local)]
@@ -154,6 +155,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if not (isinstance(node.node, nodes.Name) and node.node.name == "range"):
                 name = str(getattr(node.node, "attr", getattr(node.node, "name", "")))
                 yield Finding(line, NOT_ALLOWED.with_(what=f"{name}()"), name, _NO_CALLS)
+        elif isinstance(node, (nodes.List, nodes.Tuple)):
+            # a list in a list in a list …, each written twice, grows as 2ⁿ
+            if not all(isinstance(item, nodes.Const) for item in node.items):
+                yield Finding(line, NOT_ALLOWED.with_(what="[…]"), "[", _CONSTANTS)
         elif isinstance(node, nodes.Filter) and node.name not in self.filters:
             yield Finding(line, NO_FILTER.with_(what=node.name), node.name, _choose(self.filters))
         elif isinstance(node, nodes.Test) and node.name not in self.tests:
@@ -168,6 +173,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 yield Finding(line, NO_NAME.with_(what=f"{name}.{node.attr}"), node.attr, mend)
 
 
+_CONSTANTS = Text("[ ] の中には文字列と数だけを書けます。", "Between [ ] only strings and numbers may stand.")
 _NO_CALLS = Text("{{ 項目|フィルター }} の形で書きます。", "Write {{ value|filter }} instead.")
 _SIGNS = {"mul": "*", "pow": "**", "div": "/", "floordiv": "//", "mod": "%", "concat": "~"}
 
