@@ -1,9 +1,9 @@
 """The queue's database side for delivery: entries are claimed under a lease, and crashes are counted.
 
 `crashes` grows when an entry is claimed and falls to 0 with its next outcome, so what a killed process leaves behind is
-counted without a write at the time of the crash. The lease under which a new message is handed over counts nothing. An
-entry with a crash behind it is claimed alone, one at a time, so that its neighbours are not blamed; after three it is
-set aside.
+counted without a write at the time of the crash. The lease under which a new message is handed over counts nothing.
+Entries with one crash behind them are claimed a few at a time, one with two alone and with nothing suspect beside it, so
+that a third crash, after which it is set aside, can be blamed on no other.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gateway.store.engine import Store
 from gateway.store.tables import body, log, message, queue
 
 CRASHES = 3  # after so many an entry is set aside
+FEW = 16  # entries with one crash behind them that are claimed together
 MOST_BYTES = 64 * 1024 * 1024  # of messages in one claim
 _HELD = ("leased", "sending")
 _CHUNK = 100
@@ -69,7 +70,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Unit: lease due entries to a node, fresh ones together, those with a crash behind them one at a time."""
+    """Unit: lease due entries to a node, fresh ones together, those with crashes behind them a few or one at a time."""
 
     node: str
     limit: int
@@ -90,14 +91,20 @@ class Claim:
             for row in worn.all()
         ]
         fresh = await self._due_rows(batch, queue.c.crashes == 0, self.limit + 1)
-        suspects = await self._due_rows(batch, queue.c.crashes.between(1, CRASHES - 1), 1, await self._alone(batch))
+        suspects = await self._suspects(batch)
         rows = _within(suspects + fresh[: self.limit])
         await self._lease(batch, [row.id for row in rows])
         return Taken(tuple(rows), tuple(aside), tuple(uncertain), len(fresh) + len(suspects) > len(rows))
 
-    async def _due_rows(self, batch: Batch, which: ColumnElement[bool], limit: int, wanted: bool = True) -> list[Any]:
-        if not wanted:
+    async def _suspects(self, batch: Batch) -> list[Any]:
+        """A few with one crash behind them, else one with more; none while any is in anybody's hands."""
+        held = queue.c.state.in_(_HELD) & (queue.c.lease_until >= self.now) & (queue.c.crashes >= 2)
+        if (await batch.execute(select(queue.c.id).where(held).limit(1))).first() is not None:
             return []
+        few = await self._due_rows(batch, queue.c.crashes == 1, min(FEW, self.limit))
+        return few or await self._due_rows(batch, queue.c.crashes.between(2, CRASHES - 1), 1)
+
+    async def _due_rows(self, batch: Batch, which: ColumnElement[bool], limit: int) -> list[Any]:
         statement = (
             select(queue, message.c.size, message.c.about, message.c.direction)
             .join(message, message.c.id == queue.c.message)
@@ -107,11 +114,6 @@ class Claim:
             .with_for_update(of=queue, skip_locked=True)  # SQLite, where the write lock does it, leaves this out
         )
         return list((await batch.execute(statement)).all())
-
-    async def _alone(self, batch: Batch) -> bool:
-        """Whether no entry with a crash behind it is in anybody's hands."""
-        held = queue.c.state.in_(_HELD) & (queue.c.lease_until >= self.now) & (queue.c.crashes >= 2)
-        return (await batch.execute(select(queue.c.id).where(held).limit(1))).first() is None
 
     async def _lease(self, batch: Batch, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), _CHUNK):
@@ -173,23 +175,6 @@ class ReturnLeases:
             part = queue.c.id.in_(self.ids[start : start + _CHUNK])
             done += int((await batch.execute(statement.where(which, part))).rowcount)
         return done
-
-
-@dataclass(frozen=True, slots=True)
-class RenewLeases:
-    """Unit, now and then: what the node holds stays its own for `lease` from now on."""
-
-    node: str
-    lease: timedelta
-
-    async def apply(self, batch: Batch) -> int:
-        """Renew the leases; gives their number."""
-        done = await batch.execute(
-            update(queue)
-            .where(queue.c.owner == self.node, queue.c.state.in_(_HELD))
-            .values(lease_until=batch.clock + self.lease)
-        )
-        return int(done.rowcount)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from gateway.store.queue import Cancel, RetryNow, list_queue
 from gateway.store.tables import log, message, queue
 from gateway.store.work import (
     CRASHES,
+    FEW,
     Claimed,
-    RenewLeases,
     ReturnLeases,
     SetAside,
     VoidLeases,
@@ -127,12 +127,6 @@ async def test_a_lease_that_ran_out_is_claimed_by_another(store: Store) -> None:
     claimed = await taken(store, OTHER, later=LEASE + timedelta(seconds=1))
     assert len(claimed.leased) == 1
     assert (await row(store, claimed.leased[0].id)).owner == OTHER
-
-
-async def test_renewed_leases_do_not_run_out(store: Store) -> None:
-    await accepted(store)
-    assert await store.committer.submit(RenewLeases(NODE, LEASE * 3)) == 1
-    assert (await taken(store, OTHER, later=LEASE + timedelta(seconds=1))).leased == ()
 
 
 async def test_two_nodes_never_claim_the_same(store: Store) -> None:
@@ -331,19 +325,25 @@ async def test_an_orderly_stop_blames_nobody(store: Store) -> None:
     assert {(one.state, one.crashes, one.attempts) for one in (await rows(store)).values()} == {("waiting", 0, 0)}
 
 
-async def test_after_a_crash_suspects_are_claimed_one_at_a_time(store: Store) -> None:
-    await accepted(store, 3)
+async def test_suspects_are_claimed_a_few_and_then_one_at_a_time(store: Store) -> None:
+    await accepted(store, FEW + 2)
     await crash(store)
     await taken(store)
-    await crash(store)  # the second in which these three were at work
+    await crash(store)  # the second in which these were at work
     await accepted(store)
     await store.committer.submit(ReturnLeases(NODE))
     claimed = await taken(store)
-    assert sorted(one.crashes for one in claimed.leased) == [0, 1]
-    assert (await taken(store)).leased == ()  # one suspect is in somebody's hands
-    suspect = next(one for one in claimed.leased if one.crashes)
-    await store.committer.submit(Settle([Attempt(suspect.id, NODE, (Result(suspect.recipients[0]),))]))
-    assert [one.crashes for one in (await taken(store)).leased] == [1]
+    assert sorted(one.crashes for one in claimed.leased) == [0, *([1] * FEW)]
+    assert (await taken(store)).leased == ()  # suspects are in somebody's hands
+    await crash(store)
+    assert sorted(one.crashes for one in (await taken(store)).leased) == [1, 1, 1]  # the fresh one is one of them now
+    await crash(store)
+    (alone,) = (await taken(store)).leased
+    assert alone.crashes == 2
+    assert (await taken(store)).leased == ()
+    await store.committer.submit(Settle([Attempt(alone.id, NODE, (Result(alone.recipients[0]),))]))
+    (following,) = (await taken(store)).leased
+    assert (following.crashes, following.id != alone.id) == (2, True)
 
 
 async def test_what_kills_the_gateway_is_set_aside_and_its_neighbours_are_delivered(store: Store) -> None:
