@@ -65,8 +65,9 @@ def plan(to: str = "taro@example.com", **more: Any) -> ReplyPlan:
     raw = (
         f"From: shop@shop.example\r\nTo: {to}\r\nMessage-ID: <r@shop.example>\r\nSubject: Re\r\n\r\n受け付けました\r\n"
     )
-    draft = Draft("reply", raw.encode(), "", (to,), "Re")
-    return ReplyPlan("received", to, True, SENT, **{"draft": draft, **more})
+    draft = Draft("reply", raw.encode("utf-8", "replace"), "", (to,), "Re")
+    fields: dict[str, Any] = {"template": "received", "draft": draft, **more}
+    return ReplyPlan(to=to, would_send=True, why=SENT, **fields)
 
 
 def now() -> datetime:
