@@ -1,5 +1,5 @@
 # docker build -t sekisho .
-# docker run --rm -v shop:/data sekisho init /data        writes the config to edit
+# docker run --rm -v shop:/data sekisho init /data        writes the config; set smtp.listen in it to "0.0.0.0:25"
 # docker run -d --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --stop-timeout 90 \
 #            -v shop:/data -p 25:25 sekisho                runs it
 # Port 25 needs no privilege inside: engines set net.ipv4.ip_unprivileged_port_start=0 for a container. Where yours does

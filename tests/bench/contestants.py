@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tests.servers.gateway import RECIPIENT, run_gateway
 from tests.servers.postfix import run_postfix
-from tests.servers.process import free_port, running, tail
+from tests.servers.process import tail
 from tests.servers.rspamd import run_rspamd
 from tests.servers.sink import Sink, run_sink
 
-RECIPIENT = "shop@shop.example"
+__all__ = ["CONTESTANTS", "MEASURE", "RECIPIENT", "Contestant", "Place", "Sekisho", "Started", "started"]
 
 
 @dataclass(frozen=True)
@@ -92,36 +91,19 @@ class Sekisho:
 
     def start(self, place: Place) -> Iterator[Started]:
         """`sekisho init`, our config over it, `sekisho run`."""
-        from tests.servers.process import server_folder
-
-        with server_folder("sekisho", place.parent) as folder, run_sink(dump=False) as replies:
-            port = free_port()
-            config = write_shop(folder, port, place, replies.port)
-            command = [sys.executable, *self.wrapper, "-m", "gateway", "-c", str(config), "run"]
-            log = folder / "sekisho.log"
-            with running(command, log, ("127.0.0.1", port), timeout=60) as process:
-                yield Started(port, (process.pid,), log)
-
-
-def write_shop(folder: Path, port: int, place: Place, outgoing: int) -> Path:
-    """A shop as `sekisho init` writes it, with a config that listens on `port` and delivers into the sinks."""
-    shop = folder / "shop"
-    made = subprocess.run([sys.executable, "-m", "gateway", "init", str(shop)], capture_output=True, check=False)
-    if made.returncode != 0:
-        raise RuntimeError(f"sekisho init: {made.stdout.decode()}{made.stderr.decode()}")
-    host, dns_port = place.name_server
-    config = shop / "config.yaml"
-    config.write_text(
-        f"shop:\n  name: Bench\n  contact: support@shop.example\n  addresses: [{RECIPIENT}]\n"
-        "  owner: owner@shop.example\n  language: en\n"
-        f"storage:\n  database: sqlite:///{folder}/sekisho.db\n"
-        f'smtp:\n  listen: ["127.0.0.1:{port}"]\n'
-        f"mailbox: smtp://127.0.0.1:{place.sink.port}\n"
-        f"outgoing: smtp://127.0.0.1:{outgoing}\n"
-        f'dns: {{servers: ["{host}:{dns_port}"]}}\n'
-        "rules: rules.yaml\ntemplates: templates/\n"
-    )
-    return config
+        with ExitStack() as stack:
+            replies = stack.enter_context(run_sink(dump=False))
+            host, port = place.name_server
+            gateway = stack.enter_context(
+                run_gateway(
+                    f"smtp://127.0.0.1:{place.sink.port}",
+                    outgoing=f"smtp://127.0.0.1:{replies.port}",
+                    extra=f'dns: {{servers: ["{host}:{port}"]}}\n',
+                    parent=place.parent,
+                    wrapper=self.wrapper,
+                )
+            )
+            yield Started(gateway.port, (gateway.pid,), gateway.log)
 
 
 CONTESTANTS: tuple[Contestant, ...] = (
