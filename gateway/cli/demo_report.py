@@ -96,7 +96,8 @@ def _reason(row: Any, language: str) -> str:
             for condition in rule["conditions"]:
                 if condition["holds"] and condition.get("group") != "unless":
                     note = (row.facts.get(condition["fact"]) or {}).get("note")
-                    reasons.append(note or f"{condition['fact']} {condition['operator']} {condition['expected']}")
+                    hit = condition.get("hit") or condition["expected"]
+                    reasons.append(note or f"{condition['fact']} {condition['operator']} 「{hit}」")
             return "; ".join(reasons)
     return _NONE.in_(language)
 

@@ -209,6 +209,7 @@ def as_json(name: str, judgement: Judgement, would_send: bool, why: Text) -> dic
                         "unknown": isinstance(c.observed, Unknown),
                         "holds": c.holds,
                         "group": c.group,
+                        **({"hit": c.hit} if c.hit else {}),
                     }
                     for c in rule.conditions
                 ],

@@ -163,8 +163,9 @@ def _together(conditions: list[Condition]) -> Condition:
         return conditions[0]
     tests: tuple[Test, ...] = tuple(condition.test for condition in conditions)
 
-    def test(value: Value) -> bool:
-        return all(one(value) for one in tests)
+    def test(value: Value) -> bool | str:
+        hits = [one(value) for one in tests]
+        return all(hits) and (" + ".join(hit for hit in hits if isinstance(hit, str)) or True)
 
     operators = " + ".join(condition.operator for condition in conditions)
     return Condition(conditions[0].key, operators, " + ".join(c.expected for c in conditions), test)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 
@@ -35,6 +35,11 @@ def _encoded(text: str) -> bytes:
     return _folded(text).encode("utf-8", "replace")
 
 
+def _first(hits: Iterable[bool | str]) -> bool | str:
+    """The first hit, by which `explain` names what made the condition hold; False where there is none."""
+    return next(iter(hits), False)
+
+
 def _absent(value: Value) -> bool:
     return value is None or value == "" or value == ()
 
@@ -61,22 +66,26 @@ def _piece(text: str) -> str:
 
 def _contains(operand: Operand) -> Test:
     pieces = operand.each(_piece)
-    return lambda value: any(piece in _folded(text) for text in texts(value) for piece in pieces)
+    return lambda value: _first(piece for text in texts(value) for piece in pieces if piece in _folded(text))
 
 
 def _starts_with(operand: Operand) -> Test:
     pieces = operand.each(_piece)
-    return lambda value: any(_folded(text).lstrip().startswith(pieces) for text in texts(value))
+    return lambda value: _first(
+        piece for text in texts(value) for piece in pieces if _folded(text).lstrip().startswith(piece)
+    )
 
 
 def _ends_with(operand: Operand) -> Test:
     pieces = operand.each(_piece)
-    return lambda value: any(_folded(text).rstrip().endswith(pieces) for text in texts(value))
+    return lambda value: _first(
+        piece for text in texts(value) for piece in pieces if _folded(text).rstrip().endswith(piece)
+    )
 
 
 def _matches(operand: Operand) -> Test:
     found = compile_patterns(operand.each(checked_pattern))
-    return lambda value: any(found(_encoded(text)) for text in texts(value))
+    return lambda value: _first(hit for text in texts(value) if (hit := found(_encoded(text))))
 
 
 def _text_in(operand: Operand) -> Test:
@@ -108,13 +117,13 @@ def _in(operand: Operand, match: Callable[[ListIndex, str, date], str | None]) -
             raise Faulty
         index = names.lists[name.text]
     today = names.today if index.until else lambda: date.min
-    return lambda value: any(match(index, text, today()) is not None for text in texts(value))
+    return lambda value: _first(hit for text in texts(value) if (hit := match(index, text, today())) is not None)
 
 
 def _address_is(operand: Operand) -> Test:
     words, none = operand.given()
     wanted = frozenset(operand.each(_whom, words))
-    return _or_none(lambda value: any(not wanted.isdisjoint(address_keys(text)) for text in texts(value)), none)
+    return _or_none(lambda value: _first(key for t in texts(value) for key in address_keys(t) if key in wanted), none)
 
 
 def _whom(text: str) -> str:
@@ -133,7 +142,7 @@ def _whom(text: str) -> str:
 def _ip_is(operand: Operand) -> Test:
     words, none = operand.given()
     networks = operand.each(_network, words)
-    return _or_none(lambda value: any(text in one for text in texts(value) for one in networks), none)
+    return _or_none(lambda value: _first(str(one) for t in texts(value) for one in networks if t in one), none)
 
 
 def _network(text: str) -> Network:
@@ -245,7 +254,7 @@ def _choice_is(operand: Operand) -> Test:
 def _has(operand: Operand) -> Test:
     words, none = operand.given()
     wanted = frozenset(fold_text(word.text.strip()) for word in words)
-    return _or_none(lambda value: any(_folded(text) in wanted for text in texts(value)), none)
+    return _or_none(lambda value: _first(text for text in texts(value) if _folded(text) in wanted), none)
 
 
 Maker = Callable[[Operand], Test]

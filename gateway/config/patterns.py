@@ -12,6 +12,7 @@ from gateway.model.lists import fold_text
 from gateway.text import Text
 
 MAX_PATTERN = 1000  # characters
+MAX_HIT = 80  # characters of what was found, as `explain` shows it
 
 
 def checked_pattern(pattern: str) -> bytes:
@@ -39,13 +40,29 @@ def checked_pattern(pattern: str) -> bytes:
     return folded
 
 
-def compile_patterns(patterns: Sequence[bytes]) -> Callable[[bytes], bool]:
-    """Whether any of the checked patterns is found in a folded text in UTF-8; upper and lower case are one."""
+def compile_patterns(patterns: Sequence[bytes]) -> Callable[[bytes], bool | str]:
+    """A search of the checked patterns in a folded text in UTF-8: the words found, False where none is.
+
+    Upper and lower case are one.
+    """
     together = _set(patterns)
-    if together is not None:
-        return lambda text: bool(together.Match(text))
     alone = [re2.compile(pattern, _options()) for pattern in patterns]
-    return lambda text: any(one.search(text) is not None for one in alone)
+
+    def search(text: bytes) -> bool | str:
+        if together is not None:
+            which = together.Match(text)
+            return _words(alone[min(which)], text) if which else False
+        return next((hit for one in alone if (hit := _words(one, text))), False)
+
+    return search
+
+
+def _words(pattern: re2._Regexp, text: bytes) -> bool | str:
+    """The words that the pattern finds; True where it finds no more than a place."""
+    found = pattern.search(text)
+    if found is None:
+        return False
+    return found.group().decode("utf-8", "replace")[:MAX_HIT] or True
 
 
 _PROBE = b"probe"

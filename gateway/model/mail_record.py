@@ -200,6 +200,8 @@ def _condition(condition: ConditionTrace) -> dict[str, Any]:
         "observed": _value(condition.observed, LONGEST_OBSERVED),
         "holds": condition.holds,
     }
+    if condition.hit:
+        made["hit"] = _short(condition.hit, LONGEST_OBSERVED)
     if isinstance(condition.observed, Unknown):
         made["unknown"] = True
     return made

@@ -9,7 +9,7 @@ from gateway.model.fact import Value
 from gateway.model.lists import ListIndex
 from gateway.model.verdict import Action
 
-Test = Callable[[Value], bool]
+Test = Callable[[Value], bool | str]  # whether it holds; a text names what made it hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class ConditionTrace:
     observed: Value | Unknown
     holds: bool
     group: str = "when"
+    hit: str = ""  # the words, entry or network that made it hold
 
 
 @dataclass(frozen=True, slots=True)

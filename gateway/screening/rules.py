@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.model.fact import UNKNOWN, Facts, Value
+from gateway.model.fact import UNKNOWN, Facts, Unknown
 from gateway.model.rule import Condition, Rule, RuleSet
 from gateway.model.verdict import ConditionTrace, Outcome, RuleTrace, Verdict
 
@@ -38,11 +38,9 @@ def evaluate(rule: Rule, facts: Facts) -> RuleTrace:
 
 def _look(condition: Condition, facts: Facts, group: str) -> ConditionTrace:
     fact = facts.get(condition.key)
-    observed = UNKNOWN if fact is None else fact.value
-    # No condition on an unknown fact holds, in no group: what could not be found out decides against nobody.
-    holds = fact is not None and fact.known and condition.test(_known(fact.value))
-    return ConditionTrace(condition.key, condition.operator, condition.expected, observed, holds, group)
-
-
-def _known(value: object) -> Value:
-    return value  # type: ignore[return-value]
+    if fact is None or isinstance(fact.value, Unknown):
+        # No condition on an unknown fact holds, in no group: what could not be found out decides against nobody.
+        return ConditionTrace(condition.key, condition.operator, condition.expected, UNKNOWN, False, group)
+    told = condition.test(fact.value)
+    hit = told if isinstance(told, str) else ""
+    return ConditionTrace(condition.key, condition.operator, condition.expected, fact.value, bool(told), group, hit)
