@@ -69,4 +69,6 @@ def status_of(code: int) -> Status:
 
 def safe(text: str) -> str:
     """Reply text of a stranger's server as one bounded line of printable characters."""
+    if text.isprintable() and len(text) <= MAX_TEXT:
+        return text
     return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TEXT]).split())[:MAX_TEXT]

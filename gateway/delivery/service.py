@@ -35,6 +35,7 @@ logger = structlog.get_logger()
 
 LEASE = timedelta(minutes=15)
 POLL = 5.0  # seconds between two looks for entries that are due
+UNSETTLED = 256  # outcomes that may wait for their transaction at a time; with more the workers pause
 CLAIM = 200  # entries at a time
 AFTER_FAULT = timedelta(minutes=10)
 TELL_AFTER = timedelta(hours=1)  # a destination that is down for so long is told to the owner
@@ -73,6 +74,7 @@ class DeliveryService:
         self._postponed: dict[datetime, list[str]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._unsettled = asyncio.Semaphore(UNSETTLED)
         self._wake = asyncio.Event()
         self._stopped = False
 
@@ -115,25 +117,45 @@ class DeliveryService:
     # one entry
 
     async def _deliver(self, lane: Lane, leased: Leased) -> None:
+        """Send one entry. Its outcome is written while the worker goes on, so that many share a transaction."""
+        await self._unsettled.acquire()
+        settling = False
         try:
             if leased.kind == "reply" and not await self._write(lambda: Sending(leased.id, self._node)):
                 return  # cancelled, or somebody else's by now
-            try:
-                result = await lane.transport.send(leased)
-            except Exception:
-                logger.exception("delivery_failed", entry=leased.id, target=lane.name)
-                result = SendResult(same_for_all(leased.recipients, Status.DEFERRED, 0, "internal error"), lane.name)
-            await self._settle(lane, leased, result)
+            result = await self._send(lane, leased)
+            probe_at = self._look_at(lane, leased, result)
+            self._chore(self._settled(lane, leased, result, probe_at))
+            settling = True
+        finally:
+            if not settling:
+                self._done_with(leased)
+
+    async def _send(self, lane: Lane, leased: Leased) -> SendResult:
+        try:
+            return await lane.transport.send(leased)
         except Exception:
             logger.exception("delivery_failed", entry=leased.id, target=lane.name)
+            results = same_for_all(leased.recipients, Status.DEFERRED, 0, "internal error")
+            # whether a reply left is not known after such a fault
+            return SendResult(results, lane.name, uncertain=True)
+
+    async def _settled(self, lane: Lane, leased: Leased, result: SendResult, probe_at: datetime | None) -> None:
+        try:
+            await self._settle(lane, leased, result, probe_at)
+        except Exception:
+            logger.exception("outcome_lost", entry=leased.id, target=lane.name)
             self._postpone([leased.id], self._clock() + AFTER_FAULT)
         finally:
-            self._held.discard(leased.id)
+            self._done_with(leased)
 
-    async def _settle(self, lane: Lane, leased: Leased, result: SendResult) -> None:
+    def _done_with(self, leased: Leased) -> None:
+        self._held.discard(leased.id)
+        self._unsettled.release()
+
+    async def _settle(self, lane: Lane, leased: Leased, result: SendResult, probe_at: datetime | None) -> None:
         """Record the outcome, and with it what follows from it."""
         now = self._clock()
-        probe_at = self._look_at(lane, leased, result)
         uncertain = result.uncertain and leased.kind == "reply"
         deferred = [r for r in result.results if r.status is Status.DEFERRED]
         failed = [r for r in result.results if r.status is Status.FAILED]
