@@ -65,7 +65,8 @@ async def list_queue(
         .limit(limit)
     )
     if message_id:
-        statement = statement.where(or_(queue.c.message == message_id, message.c.about == message_id))
+        about = select(message.c.id).where(or_(message.c.id == message_id, message.c.about == message_id))
+        statement = statement.where(queue.c.message.in_(about))
     else:
         statement = statement.where(queue.c.state.in_(states))
     if after is not None:

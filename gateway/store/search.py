@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, String, or_, select, type_coerce
+from sqlalchemy import String, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import NotFound, StoreError
@@ -25,7 +25,11 @@ from gateway.store.queue import QueueRow, list_queue
 from gateway.store.tables import block_entry, body, log, message, person
 from gateway.text import Text
 
-PAGE = 500  # rows looked at between two turns of the event loop
+PAGE = 4000  # rows looked at between two turns of the event loop
+_CHUNK = 500
+_LARGE = ("facts", "verdict", "reply", "trace")
+_SHOWN = [column for column in message.columns if column.name not in _LARGE]
+_JUDGED = (message.c.seq, message.c.subject, message.c.origin_ip, message.c.peer_ip)
 
 _NOTHING = Text("{what} の記録はありません。", "There is no record of {what}.")
 _GONE = Text("{what} の原文は保存期間を過ぎて削除されました。", "The original of {what} was deleted after its time.")
@@ -114,16 +118,16 @@ async def search(store: Store, query: Query, *, limit: int = 50, before: int | N
     """
     found: list[Hit] = []
     async with store.read() as connection:
-        statement, fits = await _conditions(connection, query)
+        where, fits = await _conditions(connection, query)
+        if not fits:
+            return tuple(await _hits(connection, where if before is None else [*where, message.c.seq < before], limit))
         while len(found) < limit:
-            page = statement if before is None else statement.where(message.c.seq < before)
-            rows = (await connection.execute(page.order_by(message.c.seq.desc()).limit(PAGE if fits else limit))).all()
-            for row in rows:
-                if all(fit(row) for fit in fits):
-                    found.append(_hit(row))
-                    if len(found) == limit:
-                        break
-            if len(rows) < (PAGE if fits else limit):
+            page = select(*_JUDGED).where(*where).order_by(message.c.seq.desc()).limit(PAGE)
+            rows = (await connection.execute(page if before is None else page.where(message.c.seq < before))).all()
+            fitting = [row.seq for row in rows if all(fit(row) for fit in fits)][: limit - len(found)]
+            if fitting:
+                found += await _hits(connection, [message.c.seq.in_(fitting)], limit)
+            if len(rows) < PAGE:
                 break
             before = rows[-1].seq
             await asyncio.sleep(0)
@@ -148,12 +152,12 @@ async def show(store: Store, what: str) -> Shown:
         ).all()
         ids = [row.id, *(other.id for other in related)]
         records: list[LogRow] = []
-        for start in range(0, len(ids), PAGE):
-            statement = select(log).where(log.c.message.in_(ids[start : start + PAGE])).order_by(log.c.seq)
+        for start in range(0, len(ids), _CHUNK):
+            statement = select(log).where(log.c.message.in_(ids[start : start + _CHUNK])).order_by(log.c.seq)
             for kept in await connection.execute(statement):
                 said = json.loads(kept.record) if kept.record is not None else None
                 records.append(LogRow(kept.seq, kept.at, kept.kind, said))
-    work = await list_queue(store, message_id=row.id, limit=PAGE)
+    work = await list_queue(store, message_id=row.id, limit=_CHUNK)
     return Shown(
         _hit(row),
         row.facts,
@@ -202,35 +206,38 @@ async def _find(connection: AsyncConnection, what: str) -> Any:
     raise NotFound(_NOTHING.with_(what=what))
 
 
-async def _conditions(connection: AsyncConnection, query: Query) -> tuple[Select[Any], list[Callable[[Any], bool]]]:
+async def _hits(connection: AsyncConnection, where: Sequence[Any], limit: int) -> list[Hit]:
+    statement = select(*_SHOWN).where(*where).order_by(message.c.seq.desc()).limit(limit)
+    return [_hit(row) for row in await connection.execute(statement)]
+
+
+async def _conditions(connection: AsyncConnection, query: Query) -> tuple[list[Any], list[Callable[[Any], bool]]]:
     """The conditions that the database judges, and those that it cannot."""
-    statement = select(message)
+    where: list[Any] = []
     fits: list[Callable[[Any], bool]] = []
     equal = {"then": query.then, "rule": query.rule, "state": query.state, "direction": query.direction}
-    for name, value in equal.items():
-        if value:
-            statement = statement.where(message.c[name] == value)
+    where += [message.c[name] == value for name, value in equal.items() if value]
     if query.since is not None:
-        statement = statement.where(message.c.received_at >= query.since)
+        where.append(message.c.received_at >= query.since)
     if query.until is not None:
-        statement = statement.where(message.c.received_at < query.until)
+        where.append(message.c.received_at < query.until)
     if query.id:
         number = int(query.id) if query.id.isascii() and query.id.isdigit() and len(query.id) < 19 else -1
-        statement = statement.where(or_(message.c.id == query.id.lower(), message.c.seq == number))
+        where.append(or_(message.c.id == query.id.lower(), message.c.seq == number))
     if query.sha256:
-        statement = statement.where(message.c.sha256 == (_digest(query.sha256) or b""))
+        where.append(message.c.sha256 == (_digest(query.sha256) or b""))
     if query.message_id:
-        statement = statement.where(message.c.message_id == f"<{query.message_id.strip().strip('<>')}>")
+        where.append(message.c.message_id == f"<{query.message_id.strip().strip('<>')}>")
     if query.address:
-        statement = statement.where(_of_address(query.address))
+        where.append(_of_address(query.address))
     if query.ip:
-        statement = _at_ip(statement, fits, query.ip)
+        _at_ip(where, fits, query.ip)
     if query.person:
-        statement = await _of_person(connection, statement, query.person)
+        where.append(await _of_person(connection, query.person))
     if query.subject:
         part = fold_text(query.subject)
         fits.append(lambda row: part in fold_text(row.subject or ""))
-    return statement, fits
+    return where, fits
 
 
 def _of_address(address: str) -> Any:
@@ -252,30 +259,30 @@ def _of_address(address: str) -> Any:
     )
 
 
-def _at_ip(statement: Select[Any], fits: list[Callable[[Any], bool]], ip: str) -> Select[Any]:
+def _at_ip(where: list[Any], fits: list[Callable[[Any], bool]], ip: str) -> None:
     entry = parse_entry(ip)
     network = entry.network if entry is not None else None
     if network is None or network.first == network.last:
         wanted = canonical_ip(ip)
-        return statement.where(or_(message.c.origin_ip == wanted, message.c.peer_ip == wanted))
-    fits.append(lambda row: any(one and one in network for one in (row.origin_ip, row.peer_ip)))
-    return statement
+        where.append(or_(message.c.origin_ip == wanted, message.c.peer_ip == wanted))
+    else:
+        fits.append(lambda row: any(one and one in network for one in (row.origin_ip, row.peer_ip)))
 
 
-async def _of_person(connection: AsyncConnection, statement: Select[Any], name: str) -> Select[Any]:
+async def _of_person(connection: AsyncConnection, name: str) -> Any:
     """Mail of the addresses that were ever entered for a person."""
     rows = await connection.execute(
         select(block_entry.c.who, block_entry.c.value)
         .join(person, person.c.id == block_entry.c.person)
         .where(person.c.name == fold_name(name))
-        .limit(PAGE)
+        .limit(_CHUNK)
     )
     entries = [Entry(Who(row.who), row.value) for row in rows]
     if not entries:
         raise NotFound(_NOTHING.with_(what=name))
     addresses = [entry.value for entry in entries if entry.who is Who.ADDRESS]
     ips = [entry.value for entry in entries if entry.who is Who.NETWORK and "/" not in entry.value]
-    return statement.where(or_(message.c.sender.in_(addresses), message.c.origin_ip.in_(ips)))
+    return or_(message.c.sender.in_(addresses), message.c.origin_ip.in_(ips))
 
 
 def _digest(text: str) -> bytes | None:

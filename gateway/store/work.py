@@ -2,8 +2,8 @@
 
 `crashes` grows when an entry is claimed and falls to 0 with its next outcome, so what a killed process leaves behind is
 counted without a write at the time of the crash. The lease under which a new message is handed over counts nothing.
-Entries with one crash behind them are claimed a few at a time, one with two alone and with nothing suspect beside it, so
-that a third crash, after which it is set aside, can be blamed on no other.
+Entries with one crash behind them are claimed a few at a time, one with two alone and with nothing suspect beside it:
+a third crash, after which it is set aside, can then be blamed on no other.
 """
 
 from __future__ import annotations
