@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -89,22 +90,30 @@ def table(headings: Sequence[Text], rows: Iterable[Sequence[object]], *, title: 
     console().print(shown)
 
 
-def listing(headings: Sequence[Text], rows: Iterable[Sequence[object]], *, least: Sequence[int] = ()) -> None:
-    """A list for people, a row a message; in a file or a pipe each row is one line.
+def listing(headings: Sequence[Text], rows: Iterable[Sequence[object]], *, first: int = 3) -> None:
+    """A list for people, a line a row in files and pipes, and on a terminal that is wide enough.
 
-    `least` are the widths below which a column does not shrink; the others give way and fold.
+    On a narrow one the `first` columns of a row stand on its first line, and what is left below them.
     """
     language = current().language
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold underline")
-    on_terminal = sys.stdout.isatty()
-    for number, heading in enumerate(headings):
-        width = least[number] if number < len(least) else 0
-        shown.add_column(
-            heading.in_(language), overflow="fold", no_wrap=not on_terminal or bool(width), min_width=width or None
-        )
-    for row in rows:
-        shown.add_row(*(RichText(one_line(cell(value))) for value in row))
-    console(width=UNBOUNDED).print(shown)
+    cells = [[one_line(cell(value)) for value in row] for row in rows]
+    names = [heading.in_(language) for heading in headings]
+    widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    out = console(width=UNBOUNDED)
+    narrow = sum(widths) + 2 * (len(widths) - 1) > out.width
+
+    def put(row: Sequence[str], style: str = "") -> None:
+        said = "  ".join(set_cell_size(text, width) for text, width in zip(row, widths, strict=False)).rstrip()
+        out.print(RichText(said, style), soft_wrap=True)
+
+    if not narrow:
+        put(names, "bold underline")
+    for row in cells:
+        if narrow:
+            put(row[:first], "bold")
+            out.print(RichText("    " + "  ".join(filter(None, row[first:]))), soft_wrap=True)
+        else:
+            put(row)
 
 
 def fields(rows: Iterable[tuple[Text | str, object]], *, indent: int = 2) -> None:

@@ -25,6 +25,7 @@ class Numbers:
     held: int
     checkpoint_size: int | None
     checkpoint_at: datetime | None
+    unsealed_at: datetime | None  # time of the oldest record that no checkpoint seals
     log_size: int
     log_at: datetime | None
     settings: dict[str, Any]  # what the daemon last noted about itself
@@ -52,6 +53,7 @@ async def numbers(store: Store) -> Numbers:
             select(queue.c.state, func.count()).where(queue.c.state.in_(SHOWN)).group_by(queue.c.state)
         )
         last = (await connection.execute(select(checkpoint).order_by(checkpoint.c.size.desc()).limit(1))).first()
+        unsealed = select(log.c.at).where(log.c.seq == (last.size if last else 0))
         state = (await connection.execute(select(log_state.c.size, log_state.c.at))).first()
         notes = await connection.execute(select(setting.c.name, setting.c.value))
         return Numbers(
@@ -63,6 +65,7 @@ async def numbers(store: Store) -> Numbers:
             held=await one(select(func.count()).select_from(message).where(message.c.state == "held")),
             checkpoint_size=last.size if last else None,
             checkpoint_at=last.at if last else None,
+            unsealed_at=await one(unsealed),
             log_size=state.size if state else 0,
             log_at=state.at if state and state.size else None,
             settings={row[0]: row[1] for row in notes},

@@ -1,0 +1,109 @@
+"""`sekisho verify`: walk the whole log and name the first thing that does not hold."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.cli.context import current
+from gateway.cli.output import emit, fields, progress, say, warn
+from gateway.cli.usage import WrongUsage
+from gateway.errors import StoreError
+from gateway.evidence.note import load_key
+from gateway.evidence.verify import Verification
+from gateway.evidence.verify import verify as walk
+from gateway.ops.places import checkpoint_files
+from gateway.store.engine import Store
+from gateway.store.status import numbers
+from gateway.text import Text
+
+_BUNDLE = Text(
+    "この版では、証拠一式（zip）の検証はできません。「sekisho verify」は、このゲートウェイの記録全体を検証します。",
+    "This version does not verify bundles: `sekisho verify` alone verifies the log of this gateway.",
+)
+_NO_KEY = Text(
+    "署名鍵 {path} がないため、チェックポイントの署名を確かめられません。",
+    "The signing key {path} is missing: the signatures of the checkpoints cannot be checked.",
+)
+_NO_KEY_MEND = Text("バックアップから戻してください。", "Go back to a backup of it.")
+_WALKING = Text("検証中", "verifying")
+_HOLDS = Text("記録はすべて、書き込まれたときのままです。", "Every record is as it was written.")
+_BROKEN = Text("✗ {fault}", "✗ {fault}")
+_BROKEN_MEND = Text(
+    "  → データベースに手を加えず複製を取り、バックアップと比べてください。",
+    "  → Leave the database as it is, copy it, and compare it with a backup.",
+)
+_EMPTY = Text("記録はまだありません。", "There are no records yet.")
+_UNSEALED = Text(
+    "最後の {count:,} 件は、次のチェックポイント（1時間ごと）で封印されます。",
+    "The newest {count:,} records are sealed by the next checkpoint, made every hour.",
+)
+
+
+async def verify(
+    case: Annotated[
+        Path | None, Text("証拠一式（zip）。この版ではまだ検証できません。", "A bundle; not in this version.")
+    ] = None,
+    /,
+) -> int:
+    """Verify the log against its messages and signed checkpoints; exit 1 where something does not hold."""
+    if case is not None:
+        raise WrongUsage(_BUNDLE)
+    context = current()
+    key_file, notes_file = checkpoint_files(context.settings)
+    async with context.store(create=False) as store:
+        keys = await _keys(store, key_file, notes_file)
+        with progress() as bar:
+            task = bar.add_task(_WALKING.in_(context.language), total=None)
+            found = await walk(
+                store, keys, notes_file, lambda done, total: bar.update(task, completed=done, total=total)
+            )
+    if context.json:
+        emit({"ok": found.holds, **asdict(found)})
+    else:
+        _show(found)
+    return 0 if found.holds else 1
+
+
+async def _keys(store: Store, key_file: Path, notes_file: Path) -> list[Ed25519PublicKey]:
+    """The key that checkpoints are checked with; a missing one is never made here."""
+    if await asyncio.to_thread(key_file.exists):
+        return [(await asyncio.to_thread(load_key, key_file)).public_key()]
+    if (await numbers(store)).checkpoint_at is not None or await asyncio.to_thread(notes_file.exists):
+        raise StoreError(_NO_KEY.with_(path=key_file), _NO_KEY_MEND)
+    return []
+
+
+def _show(found: Verification) -> None:
+    if found.holds and not found.size:
+        say(_EMPTY)
+        return
+    fields(
+        [
+            (RECORDS, NUMBER.with_(count=found.size)),
+            (MESSAGES, NUMBER.with_(count=found.messages)),
+            (DELETED, NUMBER.with_(count=found.deleted) if found.deleted else None),
+            (CHECKPOINTS, NUMBER.with_(count=found.checkpoints)),
+            (ROOT, found.root),
+        ],
+        indent=0,
+    )
+    if found.fault is not None:
+        warn(_BROKEN.with_(fault=found.fault))
+        warn(_BROKEN_MEND)
+        return
+    say(_HOLDS)
+    if found.size > found.newest_checkpoint:
+        say(_UNSEALED, count=found.size - found.newest_checkpoint)
+
+
+RECORDS = Text("検証した記録", "records verified")
+MESSAGES = Text("うちメール", "messages among them")
+DELETED = Text("削除済み", "deleted")
+CHECKPOINTS = Text("チェックポイント", "checkpoints")
+ROOT = Text("ルートハッシュ", "root hash")
+NUMBER = Text("{count:,}", "{count:,}")
