@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from filters.data import domains
-from gateway.cli.context import current, operator
+from gateway.cli.context import STANDARD_INPUT, current, operator
 from gateway.cli.output import confirm, emit, progress, say, warn
 from gateway.cli.usage import WrongUsage
 from gateway.cli.when import ahead
@@ -48,7 +48,7 @@ _WHO = Text(
     "Address, @domain, *.domain, IP, CIDR, 121.84.241.* or phone number; - reads standard input, one a line.",
 )
 _REASON = Text("理由。記録に残り、後で証拠になります。", "The reason, kept as evidence.")
-_Who = Annotated[str, Parameter(name="WHO", allow_leading_hyphen=True), _WHO]
+_Who = Annotated[str, Parameter(name="WHO"), _WHO]
 
 
 async def block(
@@ -130,8 +130,8 @@ def _entries(who: Iterable[str]) -> Iterable[Entry]:
     """Every entry named, or given on standard input one a line; raises `Refused` on the first that is none."""
     given = False
     for text in who:
-        for line in sys.stdin if text == "-" else (text,):
-            said = line.partition("#")[0].strip() if text == "-" else line.strip()
+        for line in sys.stdin if text == STANDARD_INPUT else (text,):
+            said = line.partition("#")[0].strip() if text == STANDARD_INPUT else line.strip()
             if not said:
                 continue
             entry = parse_entry(said)

@@ -29,6 +29,8 @@ _NO_CONFIG_MEND = Text(
     "make one with `sekisho init DIR`, then name it: `sekisho -c DIR/config.yaml …`",
 )
 
+STANDARD_INPUT = "/dev/stdin"  # what `-` stands for
+
 
 @dataclass
 class Context:

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from filters.api import Lookups
 from filters.offline import NoRecords
 from filters.registry import FILTERS
-from gateway.cli.context import current
+from gateway.cli.context import STANDARD_INPUT, current
 from gateway.cli.decision import line, show_decision
 from gateway.cli.output import emit, warn
 from gateway.cli.usage import WrongUsage
@@ -50,7 +50,7 @@ _NO_RECORDS = Text(
 async def explain(
     *files: Annotated[
         str,
-        Parameter(name="FILE", allow_leading_hyphen=True),
+        Parameter(name="FILE"),
         Text("メールのファイル（.eml）。- は標準入力。", "Mail files (.eml); - reads standard input."),
     ],
     ip: Annotated[str, Parameter(metavar="IP"), Text("接続元の IP。", "IP of the peer.")] = "",
@@ -88,7 +88,8 @@ async def explain(
                     for name in names
                 )
             )
-            for name, answer in zip(names, judged, strict=True):
+            for given, answer in zip(names, judged, strict=True):
+                name = "-" if given == STANDARD_INPUT else given
                 if isinstance(answer, SekishoError):
                     warn(answer.in_(context.language))
                     code = 1
@@ -116,7 +117,7 @@ async def _one(
     name: str, judge: Judge, ruleset: Any, stand: _Stand, settings: Settings, store: Store | None, all_facts: bool
 ) -> tuple[Judgement, bool, Text] | SekishoError:
     try:
-        raw = await asyncio.to_thread(sys.stdin.buffer.read if name == "-" else Path(name).read_bytes)
+        raw = await asyncio.to_thread(sys.stdin.buffer.read if name == STANDARD_INPUT else Path(name).read_bytes)
     except OSError as error:
         return SekishoError(_UNREADABLE.with_(file=name, why=error.strerror or error))
     judgement = await judge.consider(stand.exchange(crlf(raw), settings), ruleset, all_facts=all_facts)

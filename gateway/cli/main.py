@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from gateway.cli.context import Context, enter, terminal_language
+from gateway.cli.context import STANDARD_INPUT, Context, enter, terminal_language
 from gateway.cli.safe import printable
 from gateway.cli.usage import WrongUsage, wrong_usage
 from gateway.cli.verbs import COMMON, Formatter, Verb, add, in_language, speak
@@ -133,6 +133,8 @@ def _call(arguments: list[str], context: Context) -> int:
     context.lang = language_asked(arguments)
     language = context.lang or terminal_language(context.environ)
     app = build(language, arguments)
+    # A parameter that may begin with a hyphen would swallow the options after it, so `-` goes under its other name.
+    arguments = [STANDARD_INPUT if argument == "-" else argument for argument in arguments]
 
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],

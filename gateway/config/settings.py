@@ -96,9 +96,15 @@ def _settle(values: dict[str, Any], base: Path, source: Path | None) -> Settings
     if storage.database == Storage().database:
         settled["storage"] = Storage(**{**vars(storage), "database": f"sqlite:///{base / 'data/sekisho.db'}"})
     settled.setdefault("mailbox", Target("maildir", path=base / "data/maildir"))
-    settled.setdefault("rules", base / "rules.yaml")
+    settled.setdefault("rules", _rules_beside(base, settled["shop"].language if "shop" in settled else "ja"))
     settled.setdefault("templates", base / "templates")
     return Settings(**settled, base=base, source=source)
+
+
+def _rules_beside(base: Path, language: str) -> Path:
+    """`rules.yaml` beside the config; where there is none, the packaged rules, so that a short config works."""
+    own = base / "rules.yaml"
+    return own if own.exists() else packaged(language) / "rules.yaml"
 
 
 def embedded(base: Path) -> Settings:
