@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -16,7 +17,7 @@ from gateway.errors import StoreError
 from gateway.store import schema
 from gateway.store.committer import TIMEOUT, Committer
 from gateway.store.failures import DATABASE_ERRORS, store_error
-from gateway.store.sqlite import SqliteConnection
+from gateway.store.sqlite import open_connection
 from gateway.text import Text
 
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -158,14 +159,9 @@ def make_engine(url: URL) -> AsyncEngine:
             connect_args={"timeout": CONNECT_TIMEOUT, "command_timeout": STATEMENT_TIMEOUT},
         )
 
-    async def connect() -> SqliteConnection:
-        connection = SqliteConnection(path)
-        await connection
-        return connection
-
     return create_async_engine(
         url,
-        async_creator=connect,
+        async_creator=partial(open_connection, path),
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         pool_reset_on_return=None,
@@ -190,9 +186,9 @@ def make_folder(folder: Path) -> None:
 def _unusable(url: str) -> StoreError:
     scheme = url.partition(":")[0]
     return StoreError(
-        Text(
-            "データベースの URL を解釈できません（{scheme}:…）。", "Not a database URL we know ({scheme}:…)."
-        ).with_(scheme=scheme),
+        Text("データベースの URL を解釈できません（{scheme}:…）。", "Not a database URL we know ({scheme}:…).").with_(
+            scheme=scheme
+        ),
         Text(
             "sqlite:///data/sekisho.db または postgresql://利用者:パスワード@ホスト/名前 の形で書いてください。",
             "Write sqlite:///data/sekisho.db or postgresql://user:password@host/name.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL  # what ends a connection's thread
 
 T = TypeVar("T")
 
@@ -39,10 +41,22 @@ class SqliteConnection(aiosqlite.Connection):
 
     def give_up(self) -> None:
         """Undo what is open and close, without waiting: the thread does so when it is free again."""
-        raw = self._connection
+        raw, self._connection = self._connection, None
+        self._running = False
         if raw is not None:
+            # no future: the event loop may be closed before the thread comes to it
             self._tx.put_nowait((None, lambda: _undo_and_close(raw)))
-        self.stop()
+
+
+async def open_connection(path: Path) -> SqliteConnection:
+    """An open connection; where that fails its thread has ended."""
+    connection = SqliteConnection(path)
+    try:
+        await connection
+    except BaseException:
+        await asyncio.to_thread(connection._thread.join, BUSY_TIMEOUT)
+        raise
+    return connection
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -61,9 +75,11 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _undo_and_close(raw: sqlite3.Connection) -> None:
+def _undo_and_close(raw: sqlite3.Connection) -> object:
     # undone first: a cursor that somebody still holds keeps a closed connection, and its lock, alive
     try:
         raw.rollback()
-    finally:
         raw.close()
+    except sqlite3.Error:
+        pass  # it was given up because it fails
+    return _STOP_RUNNING_SENTINEL

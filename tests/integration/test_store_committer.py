@@ -262,6 +262,13 @@ def fill(number: int, size: int) -> Work:
     return Work(work)
 
 
+async def nothing_left(store: Store) -> None:
+    """No task waits for a connection that was thrown away, and none but the writer's is out of the pool."""
+    await asyncio.sleep(0.2)
+    assert len(asyncio.all_tasks()) == 1
+    assert store.engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+
+
 async def test_a_commit_that_hangs_is_given_up_in_time(tmp_path: Path) -> None:
     store = await open_store(f"sqlite:///{tmp_path}/sekisho.db", commit_timeout=0.5)
     try:
@@ -287,6 +294,7 @@ async def test_a_commit_that_hangs_is_given_up_in_time(tmp_path: Path) -> None:
         else:
             pytest.fail("the store did not recover")
         assert await count(store, setting) == 0
+        await nothing_left(store)
     finally:
         await store.close()
 
@@ -305,6 +313,7 @@ async def test_a_database_whose_thread_hangs_is_given_up_in_time(tmp_path: Path)
         assert time.monotonic() - started < 2
         assert await store.committer.submit(note()) == 1  # on a new connection, at once
         await stuck
+        await nothing_left(store)
     finally:
         await store.close()
 
@@ -329,6 +338,7 @@ async def test_postgresql_that_restarts_is_used_again(postgresql: PostgresqlServ
         postgresql.start()
         assert await count(store, log) == 2
         assert await store.committer.submit(note()) == 2
+        await nothing_left(store)
     finally:
         await store.close()
 
