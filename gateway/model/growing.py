@@ -35,19 +35,6 @@ class KeySet:
         at = bisect_left(bucket, wanted)
         return at < len(bucket) and bucket[at] == wanted
 
-    @classmethod
-    def of(cls, keys: Iterable[str]) -> KeySet:
-        """The set of many keys, in a third of the time that adding each would take."""
-        made = cls()
-        append = [bucket.append for bucket in made._buckets]
-        for key in keys:
-            wanted = hash(key)
-            append[wanted & (_BUCKETS - 1)](wanted)
-        for number, bucket in enumerate(made._buckets):
-            made._buckets[number] = array("q", sorted(set(bucket)))
-            made._count += len(made._buckets[number])
-        return made
-
     def add(self, key: str) -> None:
         """Add one key; nothing happens where it is in already."""
         wanted = hash(key)
@@ -80,34 +67,6 @@ class NetworkSet:
         first, last = self._ranges[version]
         at = bisect_right(first, number) - 1
         return at >= 0 and bool(number <= last[at])
-
-    @classmethod
-    def of(cls, texts: Iterable[str]) -> NetworkSet:
-        """The set of many networks in canonical text, in a third of the time that updates would take."""
-        made = cls()
-        packed = array("Q")
-        others: list[Network] = []
-        append = packed.append
-        for text in texts:
-            if ":" not in text:
-                address, _, length = text.partition("/")
-                low = int.from_bytes(inet_aton(address), "big")
-                append(low << 32 | low | ((1 << (32 - int(length or 32))) - 1))
-            elif (network := parse_network(text)) is not None:
-                others.append(network)
-        first, last = array("I"), array("I")
-        end = -2
-        for one in sorted(packed):
-            low, high = one >> 32, one & 0xFFFFFFFF
-            if low > end + 1:
-                first.append(low)
-                last.append(high)
-                end = high
-            elif high > end:
-                last[-1] = end = high
-        made._ranges[4] = (first, last)
-        made.update(others)
-        return made
 
     def update(self, networks: Iterable[Network]) -> None:
         """Add networks; the time goes with their number, and a copy of what is there."""
@@ -145,3 +104,54 @@ class NetworkSet:
         first.extend(old_first[at:])
         last.extend(old_last[at:])
         self._ranges[version] = (first, last)
+
+
+class Gatherer:
+    """Builds both sets out of many members, page by page, in a third of the time that adding each would take.
+
+    Everything stands in small buckets, so that no single step holds other threads up for long.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = [array("q") for _ in range(_BUCKETS)]
+        self._packed = [array("Q") for _ in range(256)]  # first and last address in one number, by the first octet
+        self._others: list[Network] = []
+
+    def keys(self, keys: Iterable[str]) -> None:
+        """Take in keys."""
+        buckets = self._hashes
+        for key in keys:
+            wanted = hash(key)
+            buckets[wanted & (_BUCKETS - 1)].append(wanted)
+
+    def networks(self, texts: Iterable[str]) -> None:
+        """Take in networks in canonical text."""
+        buckets = self._packed
+        for text in texts:
+            if ":" not in text:
+                address, _, length = text.partition("/")
+                low = int.from_bytes(inet_aton(address), "big")
+                buckets[low >> 24].append(low << 32 | low | ((1 << (32 - int(length or 32))) - 1))
+            elif (network := parse_network(text)) is not None:
+                self._others.append(network)
+
+    def sets(self) -> tuple[KeySet, NetworkSet]:
+        """The finished sets; to be called once."""
+        keys, networks = KeySet(), NetworkSet()
+        for number, bucket in enumerate(self._hashes):
+            keys._buckets[number] = array("q", sorted(set(bucket)))
+            keys._count += len(keys._buckets[number])
+        first, last = array("I"), array("I")
+        end = -2
+        for packed in self._packed:
+            for one in sorted(packed):
+                low, high = one >> 32, one & 0xFFFFFFFF
+                if low > end + 1:
+                    first.append(low)
+                    last.append(high)
+                    end = high
+                elif high > end:
+                    last[-1] = end = high
+        networks._ranges[4] = (first, last)
+        networks.update(self._others)
+        return keys, networks

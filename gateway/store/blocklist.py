@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import StoreError
 from gateway.model.entry import Who, address_keys, ip_keys
-from gateway.model.growing import KeySet, NetworkSet
+from gateway.model.growing import Gatherer, KeySet, NetworkSet
 from gateway.model.lookup import BlockEntry
 from gateway.model.network import parse_network
 from gateway.store.blocks import counts
@@ -95,10 +95,9 @@ class Blocklist:
             sql = str(active.compile(connection.sync_engine))
             driver: Any = (await connection.get_raw_connection()).driver_connection
             if self._store.embedded:
-                networks, keys = await driver.in_thread(lambda raw: _read_all(raw, sql))
+                self._keys, self._networks = await driver.in_thread(lambda raw: _read_all(raw, sql))
             else:
-                networks, keys = await _stream_all(driver, sql)
-        self._networks, self._keys = networks, keys
+                self._keys, self._networks = await _stream_all(driver, sql)
         # What was committed with this number or before is read; a row of a later record has a higher one.
         self._seen = (-1 if newest is None else newest + 1, "")
 
@@ -162,29 +161,27 @@ class Blocklist:
             await asyncio.sleep(wait)
 
 
-def _read_all(raw: sqlite3.Connection, sql: str) -> tuple[NetworkSet, KeySet]:
-    """Two passes, so that no text stands in memory for longer than its page."""
-
-    def values(networks: bool) -> Iterator[str]:
-        cursor = raw.execute(f"{sql} AND who {'=' if networks else '<>'} ?", (Who.NETWORK.value,))
-        while rows := cursor.fetchmany(PAGE):
-            for _, value in rows:
-                yield value
-
-    return NetworkSet.of(values(networks=True)), KeySet.of(values(networks=False))
+def _read_all(raw: sqlite3.Connection, sql: str) -> tuple[KeySet, NetworkSet]:
+    gatherer = Gatherer()
+    cursor = raw.execute(sql)
+    while rows := cursor.fetchmany(PAGE):
+        _gather(gatherer, rows)
+    return gatherer.sets()
 
 
-async def _stream_all(driver: Any, sql: str) -> tuple[NetworkSet, KeySet]:
-    keys, texts = KeySet(), list[str]()
+async def _stream_all(driver: Any, sql: str) -> tuple[KeySet, NetworkSet]:
+    gatherer = Gatherer()
     async with driver.transaction():  # a cursor on the server lives in a transaction
         cursor = await driver.cursor(sql)
         while rows := await cursor.fetch(PAGE):
-            for who, value in rows:
-                if who == "network":
-                    texts.append(value)
-                else:
-                    keys.add(value)
-    return await asyncio.to_thread(NetworkSet.of, texts), keys
+            _gather(gatherer, rows)
+    return await asyncio.to_thread(gatherer.sets)
+
+
+def _gather(gatherer: Gatherer, rows: Iterable[Any]) -> None:
+    network = Who.NETWORK.value
+    gatherer.keys(value for who, value in rows if who != network)
+    gatherer.networks(value for who, value in rows if who == network)
 
 
 async def _entries(connection: AsyncConnection, values: Sequence[str]) -> list[BlockEntry]:

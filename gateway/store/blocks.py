@@ -20,7 +20,7 @@ from gateway.store.engine import Store
 from gateway.store.people import find_or_make
 from gateway.store.tables import block_entry, person
 
-CHUNK = 500  # entries in one unit, so that mail never waits long for a large list
+CHUNK = 256  # entries in one unit, so that mail never waits long for a large list
 
 _END = (
     update(block_entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,21 @@ from hypothesis import strategies as st
 from filters.data import domains
 from gateway.model.block_warning import SHARED_FROM, warn
 from gateway.model.entry import parse_entry
-from gateway.model.growing import KeySet, NetworkSet
+from gateway.model.growing import Gatherer, KeySet, NetworkSet
 from gateway.model.network import Network, ip_text
+
+
+def key_set(keys: Iterable[str]) -> KeySet:
+    gatherer = Gatherer()
+    gatherer.keys(keys)
+    return gatherer.sets()[0]
+
+
+def network_set(texts: Iterable[str]) -> NetworkSet:
+    gatherer = Gatherer()
+    gatherer.networks(texts)
+    return gatherer.sets()[1]
+
 
 V4 = st.builds(
     lambda number, length: Network(4, number >> (32 - length) << (32 - length), length),
@@ -29,7 +43,7 @@ V6 = st.builds(
 
 @given(st.lists(st.text(max_size=5)), st.lists(st.text(max_size=5)))
 def test_a_key_set_holds_what_was_added(first: list[str], then: list[str]) -> None:
-    made = KeySet.of(first)
+    made = key_set(first)
     for key in then:
         made.add(key)
     assert all(key in made for key in (*first, *then))
@@ -39,7 +53,7 @@ def test_a_key_set_holds_what_was_added(first: list[str], then: list[str]) -> No
 
 @given(st.lists(V4 | V6, max_size=30), st.lists(st.lists(V4 | V6, max_size=10), max_size=4))
 def test_a_network_set_says_what_its_networks_say(first: list[Network], later: list[list[Network]]) -> None:
-    made = NetworkSet.of([str(network) for network in first])
+    made = network_set([str(network) for network in first])
     networks = list(first)
     for some in later:
         made.update(some)
@@ -55,7 +69,7 @@ def test_a_network_set_says_what_its_networks_say(first: list[Network], later: l
 
 
 def test_ranges_that_touch_are_one() -> None:
-    made = NetworkSet.of(["192.0.2.0/25", "192.0.2.128/25", "198.51.100.1"])
+    made = network_set(["192.0.2.0/25", "192.0.2.128/25", "198.51.100.1"])
     assert len(made) == 2
     made.update([Network(4, (192 << 24) + (3 << 8), 24)])
     assert len(made) == 2
@@ -67,7 +81,7 @@ def test_ranges_that_touch_are_one() -> None:
 
 def test_a_key_takes_about_eight_bytes() -> None:
     tracemalloc.start()
-    made = KeySet.of(f"customer-{number}@example.com" for number in range(200_000))
+    made = key_set(f"customer-{number}@example.com" for number in range(200_000))
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(made) == 200_000
@@ -78,7 +92,7 @@ def test_a_network_takes_about_eight_bytes() -> None:
     chance = random.Random(1)
     texts = [str(Network(4, chance.getrandbits(24) << 8, 24)) for _ in range(100_000)]
     tracemalloc.start()
-    made = NetworkSet.of(texts)
+    made = network_set(texts)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(made) > 90_000
