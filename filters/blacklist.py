@@ -48,6 +48,13 @@ class BlacklistFilter:
             "whether an entry of the blacklist covers the sender or its IP",
         ),
         fact(
+            "blocked_by",
+            "choice",
+            "取引停止の登録の種類（address: アドレス、domain: ドメイン、network: IP の範囲）",
+            "what kind of entry blocks it: an IP may be shared with people who have nothing to do with it",
+            choices=("address", "domain", "network"),
+        ),
+        fact(
             "watched",
             "yes/no",
             "注意の登録に該当するか",
@@ -58,9 +65,10 @@ class BlacklistFilter:
     waits = True
 
     async def find(self, case: Case) -> Mapping[str, Fact]:
-        """Both facts, with the most exact entry behind each; an IP that a header merely claims can only be watched."""
+        """All facts, with the most exact entry behind each; an IP that a header merely claims can only be watched."""
         records = case.lookups.records
         blocked: Text | None = None
+        blocked_by: str | None = None
         watched: Text | None = None
         for what, place in self._addresses(case).items():
             for entry in await records.blocks(address=what):
@@ -69,6 +77,8 @@ class BlacklistFilter:
                     watched = watched or note
                 else:
                     blocked = blocked or note
+                    if blocked_by != "address":
+                        blocked_by = "domain" if entry.entry[0] in "@*" else "address"
         for what, place in self._ips(case).items():
             for entry in await records.blocks(ip=what):
                 note = _note(entry, place, what)
@@ -76,11 +86,16 @@ class BlacklistFilter:
                     watched = watched or note
                 else:
                     blocked = blocked or note
+                    blocked_by = blocked_by or "network"
         if watched is None:
             for what in claimed_ips(case):
                 for entry in await records.blocks(ip=what):
                     watched = watched or _CLAIMED.with_(what=what, entry=entry.entry, why=entry.reason)
-        return {"blocked": Fact(blocked is not None, blocked), "watched": Fact(watched is not None, watched)}
+        return {
+            "blocked": Fact(blocked is not None, blocked),
+            "blocked_by": Fact(blocked_by, blocked),
+            "watched": Fact(watched is not None, watched),
+        }
 
     def _addresses(self, case: Case) -> dict[str, str]:
         """Folded addresses and where each stands, each once."""

@@ -23,6 +23,7 @@ SPECS: dict[str, FactSpec] = {
         ),
         *(_spec(name, Kind.IP) for name in ("peer_ip", "origin_ip")),
         *(_spec(name, Kind.CHOICE, choices=RESULTS) for name in ("spf", "dkim", "dmarc", "arc")),
+        _spec("blocked_by", Kind.CHOICE, choices=("address", "domain", "network")),
         _spec("automatic", Kind.CHOICE, choices=("no", "bounce", "auto_reply", "list", "report")),
         *(
             _spec(name, Kind.TEXT)

@@ -122,3 +122,13 @@ async def test_a_database_that_is_away_says_nothing_about_anybody() -> None:
 
     with pytest.raises(StoreError):
         await found(case("From: taro@example.com", records=Away()), *CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind"),
+    [("taro@example.com", "address"), ("@example.com", "domain"), ("192.0.2.0/24", "network")],
+)
+async def test_what_kind_of_entry_blocks_is_told_apart(entry: str, kind: str) -> None:
+    got = await facts(block(entry), ip="192.0.2.9")
+    assert (got["blocked"].value, got["blocked_by"].value) == (True, kind)
+    assert (await facts({}, ip="192.0.2.9"))["blocked_by"].value is None
