@@ -9,13 +9,16 @@ from gateway.config.kinds import Choice, Either, Key, Made, Many, Section
 from gateway.config.places import DATABASE, IMAP_SERVER, LISTEN, NAME_SERVER, TARGET
 from gateway.config.words import (
     KEEP,
+    KEYWORD,
     LINE,
     MAIL_ADDRESS,
     NETWORKS,
     OWN_ADDRESS,
     PATH,
     PRESENT_FILE,
+    SINCE,
     TIMEZONE,
+    YES_NO,
     fine_span,
     number,
     size,
@@ -25,6 +28,7 @@ from gateway.model.settings import (
     Delivery,
     Dns,
     Imap,
+    ImapActions,
     ImapFolders,
     Log,
     OAuth2,
@@ -199,6 +203,9 @@ IMAP = Section(
             Key("client_id", LINE, Text("クライアント ID です。", "the client id"), required=True),
             Key("client_secret", LINE, Text("クライアントの秘密です。", "the client secret")),
             Key("tenant", LINE, Text("Microsoft のテナントです。", "Microsoft's directory")),
+            Key("tokens", PATH, Text("トークンを保存するファイルです。", "the file that keeps the tokens")),
+            Key("device_endpoint", LINE, Text("認可の開始先の URL です。", "the device authorization endpoint")),
+            Key("token_endpoint", LINE, Text("トークンの発行元の URL です。", "the token endpoint")),
         ),
         Text("OAuth 2 でのログインです。", "log-in by OAuth 2"),
     ),
@@ -219,6 +226,37 @@ IMAP = Section(
         LINE,
         Text("信頼する認証結果の発行元です。", "whose Authentication-Results are believed"),
     ),
+    Key(
+        "trusted_relays",
+        Many(NETWORKS),
+        Text("事業者の中のサーバーです。", "the provider's own hops: the one before them is the sender"),
+    ),
+    Key(
+        "since",
+        SINCE,
+        Text("初回に、届いてからこの期間内のメールも記録します。", "at first contact, mail as old as this is recorded"),
+    ),
+    Key(
+        "actions",
+        Section(
+            ImapActions,
+            _section("imap.actions"),
+            Key("deliver", Choice("leave", "mailbox"), Text("通すメールの扱いです。", "mail that passes")),
+            Key("quarantine", Choice("move", "leave"), Text("保留するメールの扱いです。", "mail that is held")),
+            Key("reject", Choice("move", "leave"), Text("拒否するメールの扱いです。", "mail that is refused")),
+            Key("discard", Choice("move", "leave", "delete"), Text("破棄するメールの扱いです。", "discarded mail")),
+        ),
+        Text("判定ごとのメールボックスでの扱いです。", "what happens in the mailbox"),
+    ),
+    Key("keyword", KEYWORD, Text("判定済みのメールに付けるキーワードです。", "a keyword for mail that was screened")),
+    Key("may_create", YES_NO, Text("ないフォルダーを作ってよいかです。", "whether missing folders are made")),
+    Key("poll", fine_span("1s", "1h"), Text("必ず見に行く間隔です。", "the longest time between two looks")),
+    Key(
+        "reply_within",
+        span("1m", "30d"),
+        Text("これより古いメールには返信しません。", "mail older than this is not answered"),
+    ),
+    Key("timeout", fine_span("1s", "10m"), Text("一つの応答を待つ時間です。", "the wait for one answer")),
 )
 
 _STARTTLS = Key(

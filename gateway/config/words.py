@@ -68,6 +68,16 @@ def _keep(text: str, reading: Reading) -> int | None:
     return None if text == "forever" else whole_seconds(text)
 
 
+def _since(text: str, reading: Reading) -> int | None:
+    return None if text == "now" else whole_seconds(text)
+
+
+def _keyword(text: str, reading: Reading) -> str:
+    if not re.fullmatch(r"\$?[A-Za-z0-9_.-]{1,40}", text.strip()):
+        raise ValueError(text)
+    return text.strip()
+
+
 def _line(text: str, reading: Reading) -> str:
     if len(text) > 1000 or not text.strip() or any(ord(c) < 32 or ord(c) == 127 for c in text):
         raise ValueError(text)
@@ -186,6 +196,8 @@ def size(least: str, most: str) -> Word[int]:
 
 LINE = Word(_line, Text("一行の文字（1000 字まで）", "one line of text of at most 1000 characters"))
 YES_NO = Word(_yes_no, Text("true か false", "true or false"), values=("true", "false"))
+SINCE = Word(_since, Text("30d のような長さか now", "a length of time such as 30d, or now"))
+KEYWORD = Word(_keyword, Text("Sekisho のような英数字の語", "a word such as Sekisho of letters, digits, _ . -"))
 KEEP = Word(_keep, Text("7y のような長さか forever", "a length of time such as 7y, or forever"))
 MAIL_ADDRESS = Word(lambda text, _: mailbox_address(text), ADDRESS)
 OWN_ADDRESS = Word(

@@ -114,12 +114,18 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class OAuth2:
-    """How an IMAP account logs in by OAuth 2 (RFC 6749); `provider` is google or microsoft."""
+    """How an IMAP account logs in by OAuth 2 (RFC 6749); `provider` is google or microsoft.
+
+    `tokens` is the file that holds the refresh token; the endpoints are the provider's where they are "".
+    """
 
     provider: str
     client_id: str
     client_secret: str = field(default="", repr=False)
     tenant: str = "common"  # Microsoft's directory
+    tokens: Path | None = None
+    device_endpoint: str = ""
+    token_endpoint: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,8 +137,25 @@ class ImapFolders:
 
 
 @dataclass(frozen=True)
+class ImapActions:
+    """What happens in the mailbox to a mail with each verdict.
+
+    `leave` it where it is, `move` it to its folder, hand it on by `mailbox`, or `delete` it (it stays on record).
+    """
+
+    deliver: str = "leave"  # leave | mailbox
+    quarantine: str = "move"  # move | leave
+    reject: str = "move"  # move | leave
+    discard: str = "move"  # move | leave | delete
+
+
+@dataclass(frozen=True)
 class Imap:
-    """A watched mailbox of the shop; `authentication_results_from` is the authserv-id to trust (RFC 8601)."""
+    """A watched mailbox of the shop; `authentication_results_from` is the authserv-id to trust (RFC 8601).
+
+    Mail that lay there before the first contact is screened where it is younger than `since` seconds (None: not at
+    all), and neither moved nor answered. Mail older than `reply_within` seconds is never answered.
+    """
 
     name: str
     server: Target
@@ -143,6 +166,14 @@ class Imap:
     folders: ImapFolders = field(default_factory=ImapFolders)
     sent: tuple[str, ...] = ()
     authentication_results_from: str = ""
+    trusted_relays: tuple[Network, ...] = ()  # the provider's own hops; the one before them is the sender
+    since: int | None = None
+    actions: ImapActions = field(default_factory=ImapActions)
+    keyword: str = ""  # set on every mail that was screened
+    may_create: bool = True  # folders that are missing
+    poll: float = 60.0  # seconds between two looks, whatever IDLE says
+    reply_within: int = 2 * DAY
+    timeout: float = 30.0  # one step of the conversation
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""From an account of the config to a session that is logged in."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+
+from gateway.clients.imap.errors import ImapLogin, ImapLost
+from gateway.clients.imap.session import ImapSession
+from gateway.clients.tls import client_context
+from gateway.model.settings import Imap, Target
+from gateway.text import Text
+
+_AGAIN = Text(
+    "「sekisho imap login {name}」でもう一度許可してください。",
+    "give the permission again: `sekisho imap login {name}`",
+)
+
+Tokens = Callable[[], Awaitable[str]]
+
+
+async def open_session(account: Imap, tokens: Tokens | None = None) -> ImapSession:
+    """Connect and log in. Raises `ImapLost`, `ImapLogin`, and what `tokens` raises, which gives the access token."""
+    server = account.server
+    token = await tokens() if tokens is not None else ""
+    session = await ImapSession.connect(
+        server.host,
+        server.port,
+        tls=_context(server),
+        starttls=_starttls(account),
+        implicit_tls=server.scheme == "imaps",
+        timeout=account.timeout,
+    )
+    try:
+        if tokens is None:
+            await session.login(account.user, account.password)
+        else:
+            await session.xoauth2(account.user, token)
+    except ImapLogin as error:
+        session.close()
+        if tokens is None:
+            raise
+        why = dict(error.text.values).get("why", "")
+        raise ImapLogin(server.host, account.user, str(why), _AGAIN.with_(name=account.name)) from error
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _starttls(account: Imap) -> str:
+    """A password never travels in the clear, except to this machine or where the config says so."""
+    server = account.server
+    local = server.host == "localhost" or server.host == "::1" or server.host.startswith("127.")
+    return "required" if server.starttls == "auto" and not local else server.starttls
+
+
+def _context(server: Target) -> ssl.SSLContext:
+    """The context for an account: a password is sent, so the certificate counts, except on this machine."""
+    judged = Target("smtps", server.host, server.port, ca=server.ca)
+    local = server.scheme == "imap" and server.starttls == "auto" and server.ca is None
+    if local and (server.host in ("localhost", "::1") or server.host.startswith("127.")):
+        judged = Target("smtp", server.host, server.port, starttls="auto")
+    try:
+        return client_context(judged)
+    except (OSError, ssl.SSLError) as error:
+        raise ImapLost(server.host, f"CA: {error}") from error
