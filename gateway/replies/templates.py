@@ -167,6 +167,8 @@ def _clean(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _one_line(text: str) -> str:
+    if text.isprintable():  # then there is nothing of the kind below
+        return " ".join(text.split())
     shown = (" " if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") or c in _DIRECTION else c for c in text)
     return " ".join("".join(shown).split())
 
