@@ -71,6 +71,7 @@ class DeliveryService:
         self._outcomes = Outcomes(store.committer)
         self._failures = Failures(settings, store)
         self._held: set[str] = set()  # entries in our hands
+        self._suspects: set[str] = set()  # those of them with a crash behind them
         self._postponed: dict[datetime, list[str]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -90,6 +91,8 @@ class DeliveryService:
         """Take work that is leased to this node already."""
         for one in leased:
             self._held.add(one.id)
+            if one.crashes:
+                self._suspects.add(one.id)
             again = self._lanes[one.target].add(one)
             if again is not None:
                 self._postpone([one.id], again)
@@ -152,6 +155,10 @@ class DeliveryService:
     def _done_with(self, leased: Leased) -> None:
         self._held.discard(leased.id)
         self._unsettled.release()
+        if leased.id in self._suspects:
+            self._suspects.discard(leased.id)
+            if not self._suspects:  # the next ones need not wait for the next look at the queue
+                self._wake.set()
 
     async def _settle(self, lane: Lane, leased: Leased, result: SendResult, probe_at: datetime | None) -> None:
         """Record the outcome, and with it what follows from it."""
@@ -273,6 +280,7 @@ class DeliveryService:
         if not ids:
             return
         self._held.difference_update(ids)
+        self._suspects.difference_update(ids)
         if not self._postponed:
             self._chore(self._flush())
         self._postponed.setdefault(until, []).extend(ids)
