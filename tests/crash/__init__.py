@@ -1,0 +1,1 @@
+"""The daemon killed in the middle of its work."""

@@ -1,0 +1,70 @@
+"""`sekisho run` in which a test can shift the clock and list what is still at work; nothing else differs.
+
+SEKISHO_TEST_CLOCK names a file with seconds that are added to every clock, read again whenever it changes; the queue
+is then polled often. On SIGUSR1 the names of all unfinished tasks go into the file that SEKISHO_TEST_TASKS names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import json
+import os
+import signal
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+
+from gateway.cli import main, run
+
+CLOCKED = (
+    "gateway.delivery.service",
+    "gateway.intake.judge",
+    "gateway.model.exchange",
+    "gateway.replies.notices",
+    "gateway.screening.screener",
+    "gateway.store.evidence_log",
+)
+POLL = 0.2  # seconds
+
+
+class ShiftedClock(datetime):
+    """`datetime` whose `now` is ahead by the seconds in a file."""
+
+    file = Path()
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Any:
+        return datetime.now(tz) + timedelta(seconds=float(cls.file.read_text() or 0))
+
+
+class ObservedDaemon(run.Daemon):
+    """The daemon, with a list of its tasks on SIGUSR1."""
+
+    async def run(self) -> None:
+        loop, me = asyncio.get_running_loop(), asyncio.current_task()
+
+        def write() -> None:
+            names = sorted(task.get_name() for task in asyncio.all_tasks() if task is not me)
+            Path(os.environ["SEKISHO_TEST_TASKS"]).write_text(json.dumps(names))
+
+        loop.add_signal_handler(signal.SIGUSR1, write)
+        await super().run()
+
+
+def prepare() -> None:
+    """Put the test's means in place."""
+    if "SEKISHO_TEST_CLOCK" in os.environ:
+        ShiftedClock.file = Path(os.environ["SEKISHO_TEST_CLOCK"])
+        for name in CLOCKED:
+            importlib.import_module(name).datetime = ShiftedClock  # type: ignore[attr-defined]
+        daemon = importlib.import_module("gateway.daemon")
+        daemon.DeliveryService = functools.partial(daemon.DeliveryService, poll=POLL)  # type: ignore[attr-defined]
+    if "SEKISHO_TEST_TASKS" in os.environ:
+        run.Daemon = ObservedDaemon  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    prepare()
+    main.main()
