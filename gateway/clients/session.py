@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.clients.paths import Unspeakable, smtp_path
 from gateway.clients.tls import client_context, must_encrypt
 from gateway.clients.transport import RecipientResult, Status, safe, same_for_all, status_of
 from gateway.clients.wire import Lost, Reply, Wire
-from gateway.model.address import fold_domain
 from gateway.model.settings import Target
 
 CHUNK = 256 * 1024
 LF = 0x0A
 CONNECT = 30.0  # seconds for TCP and TLS, far below what RFC 5321 grants a reply
-_DOT_STRING = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+)*"
-)
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Unavailable(Exception):
@@ -34,10 +29,6 @@ class Unavailable(Exception):
         super().__init__(text)
         self.code = code
         self.text = text
-
-
-class Unspeakable(ValueError):
-    """An address that cannot stand in an SMTP command towards this server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,20 +259,7 @@ class Session:
         return command
 
     def _path(self, address: str) -> str:
-        """The address as it may stand in a command: local part quoted where it must be (RFC 5321 §4.1.2)."""
-        local, at, domain = address.rpartition("@")
-        if not at:
-            local, domain = address, ""
-        if not local or _FORBIDDEN.search(address) or any(c in domain for c in " <>"):
-            raise Unspeakable("not a mail address")
-        if not domain.isascii():
-            domain = fold_domain(domain)
-        if not (local.isascii() and domain.isascii()) and "SMTPUTF8" not in self._extensions:
-            raise Unspeakable("the server takes no internationalised addresses")
-        quoted = len(local) > 1 and local[0] == local[-1] == '"'
-        if not quoted and not _DOT_STRING.fullmatch(local):
-            local = '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return local + at + domain
+        return smtp_path(address, utf8="SMTPUTF8" in self._extensions)
 
 
 class _State:

@@ -279,6 +279,7 @@ async def test_old_and_idle_connections_are_checked_or_left(monkeypatch: pytest.
         ("a..b@docomo.ne.jp", '"a..b"@docomo.ne.jp'),
         ('"a..b"@docomo.ne.jp', '"a..b"@docomo.ne.jp'),
         (".abc.@ezweb.ne.jp", '".abc."@ezweb.ne.jp'),
+        ('"a"> SIZE=9 <"b"@x.example', '"\\"a\\"> SIZE=9 <\\"b\\""@x.example'),
         ('with space"quote@x.example', '"with space\\"quote"@x.example'),
         ("plain+tag@日本.example", "plain+tag@xn--wgv71a.example"),
     ],
