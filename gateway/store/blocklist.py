@@ -158,6 +158,11 @@ class Blocklist:
                 self._loaded.clear()
                 logger.warning("blocklist_not_followed", error=str(error))
                 wait = RETRY
+            except Exception:
+                # A defect here must cost speed, never let a blocked person through.
+                self._loaded.clear()
+                logger.exception("blocklist_not_followed")
+                wait = RETRY
             await asyncio.sleep(wait)
 
 

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.errors import StoreError
 from gateway.model.entry import Entry, parse_entry
 from gateway.store.blocklist import Blocklist
 from gateway.store.blocks import CHUNK, Block, Blocked, Unblock, block, list_blocks, unblock
 from gateway.store.engine import Store
 from gateway.store.tables import log, person
+from gateway.text import Text
 from tests.integration.databases import store as store
 from tests.integration.stores import now
 
@@ -188,17 +190,17 @@ async def test_entries_of_one_transaction_are_followed_over_pages(
         assert await index.covering_address(f"b{number}@example.com")
 
 
-async def test_a_database_that_went_away_is_asked_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [StoreError(Text("x", "x")), RuntimeError("a defect")])
+async def test_while_changes_cannot_be_followed_the_database_is_asked(
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     """While the changes of others are not known, a no from memory would be a guess."""
-    from gateway.errors import StoreError
-    from gateway.text import Text
-
     index = Blocklist(store, poll=0.01)
     await index.start()
     await asyncio.wait_for(index.ready(), 5)
 
     async def away() -> list[Any]:
-        raise StoreError(Text("x", "x"))
+        raise error
 
     monkeypatch.setattr(index, "_newer", away)
     async with asyncio.timeout(5):
