@@ -63,7 +63,7 @@ async def verify(
                 store, keys, notes_file, lambda done, total: bar.update(task, completed=done, total=total)
             )
     if context.json:
-        emit({"ok": found.holds, **asdict(found)})
+        emit({"ok": found.holds, **asdict(found), "fault": found.fault})
     else:
         _show(found)
     return 0 if found.holds else 1

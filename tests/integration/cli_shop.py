@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from gateway.cli.main import main
 from gateway.config import scaffold
 from gateway.model.acceptance import Acceptance, Accepted, Dispatch, Draft, ReplyPlan
 from gateway.model.envelope import Envelope, Peer, Tls
@@ -186,3 +190,39 @@ async def _settle(
     results = tuple(SimpleNamespace(recipient=r, status=status, code=code, text=text) for r in recipients)
     due = datetime.now(UTC) + next_at if next_at is not None else None
     await store.committer.submit(Settle([Attempt(entry, NODE, results, "mail.example:24", due)]))
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The JSON objects on its standard output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def one(self) -> dict[str, Any]:
+        """The one JSON object on its standard output."""
+        (found,) = self.lines
+        return found
+
+
+class Here:
+    """Runs the command in this process, which is quick."""
+
+    def __init__(self, shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+        self._shop = shop
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Ran:
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["-c", str(self._shop.config), *arguments])
+        out, err = self._capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Ran(int(ended.value.code or 0), out, err)
