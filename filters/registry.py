@@ -7,6 +7,7 @@ from filters.authentication import AuthenticationFilter
 from filters.automation import Automation
 from filters.blacklist import BlacklistFilter
 from filters.content import Content
+from filters.phrases import PhrasesFilter
 from filters.sender import SenderFilter
 from filters.sender_ip import SenderIpFilter
 from filters.volume import VolumeFilter
@@ -15,6 +16,7 @@ from gateway.model.fact import FactSpec
 FILTERS: tuple[Filter, ...] = (
     SenderFilter(),
     Content(),
+    PhrasesFilter(),
     Automation(),
     SenderIpFilter(),
     BlacklistFilter(),

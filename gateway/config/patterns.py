@@ -9,6 +9,7 @@ import re2
 
 from gateway.config.document import Wrong
 from gateway.model.lists import fold_text
+from gateway.model.pattern_set import pattern_set, re2_options
 from gateway.text import Text
 
 MAX_PATTERN = 1000  # characters
@@ -26,7 +27,7 @@ def checked_pattern(pattern: str) -> bytes:
         )
     try:
         folded = fold_pattern(pattern).encode("utf-8")
-        re2.compile(folded, _options())
+        re2.compile(folded, re2_options())
     except (re2.error, UnicodeEncodeError) as error:
         said = error.args[0] if isinstance(error, re2.error) and error.args else error
         reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
@@ -45,8 +46,8 @@ def compile_patterns(patterns: Sequence[bytes]) -> Callable[[bytes], bool | str]
 
     Upper and lower case are one.
     """
-    together = _set(patterns)
-    alone = [re2.compile(pattern, _options()) for pattern in patterns]
+    together = pattern_set(patterns)
+    alone = [re2.compile(pattern, re2_options()) for pattern in patterns]
 
     def search(text: bytes) -> bool | str:
         if together is not None:
@@ -63,36 +64,6 @@ def _words(pattern: re2._Regexp, text: bytes) -> bool | str:
     if found is None:
         return False
     return found.group().decode("utf-8", "replace")[:MAX_HIT] or True
-
-
-_PROBE = b"probe"
-
-
-def _set(patterns: Sequence[bytes]) -> re2.Set | None:
-    """The patterns to be searched in one pass; None where they are too large for that.
-
-    A set that lacks the memory finds nothing and says nothing, so one more pattern is put to the proof first.
-    """
-    probe = re2.Set.SearchSet(_options())
-    together = re2.Set.SearchSet(_options())
-    try:
-        for pattern in patterns:
-            probe.Add(pattern)
-            together.Add(pattern)
-        probe.Add(_PROBE)
-        probe.Compile()
-        together.Compile()
-    except re2.error:
-        return None
-    return together if probe.Match(_PROBE) else None
-
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.log_errors = False
-    options.case_sensitive = False
-    options.never_capture = True
-    return options
 
 
 def fold_pattern(pattern: str) -> str:

@@ -17,11 +17,13 @@ from gateway.config.kinds import Choice, Reading
 from gateway.config.lists import inline_list, read_list
 from gateway.config.operand import Names
 from gateway.config.packaged import template_names
+from gateway.config.phrases import PhraseReader
 from gateway.config.rule_tests import read_tests
 from gateway.config.words import LINE, absolute
 from gateway.errors import ConfigError, Fault
 from gateway.model.fact import FactSpec
 from gateway.model.lists import ListIndex
+from gateway.model.phrases import PhraseBook
 from gateway.model.rule import Rule, RuleSet, RuleTest
 from gateway.model.settings import Settings
 from gateway.model.verdict import Action
@@ -30,7 +32,6 @@ from gateway.text import Text
 VERSION = "1"
 DEFAULT = "default"  # the name that a verdict bears where no rule decided
 MAX_RULES = 1000
-MAX_PHRASES = 8 * 1024 * 1024  # bytes of a phrases file
 
 _KEYS = ("version", "lists", "phrases", "rules", DEFAULT, "tests")
 _RULE_KEYS = ("name", "mode", "when", "any", "unless", *ACTION_KEYS)
@@ -87,7 +88,7 @@ class _Reader:
         pairs = known(top, _KEYS, self._faults)
         self._version(pairs.get("version"), top)
         lists = self._lists(pairs["lists"][1]) if "lists" in pairs else {}
-        phrases = self._phrases(pairs["phrases"][1]) if "phrases" in pairs else ()
+        phrases = self._phrases(pairs["phrases"][1]) if "phrases" in pairs else PhraseBook()
         zone = self._settings.shop.timezone
         names = Names(lists, lambda: datetime.now(zone).date(), self._faults)
         rules = self._rules(pairs["rules"][1], names) if "rules" in pairs else ()
@@ -132,16 +133,15 @@ class _Reader:
                 self.keep(value.text, raw, path)
         return lists
 
-    def _phrases(self, node: Node) -> tuple[str, ...]:
-        paths: list[str] = []
+    def _phrases(self, node: Node) -> PhraseBook:
+        reader = PhraseReader(self._found)
         for value in node.items if isinstance(node, Items) else (node,):
             path = self._path(value)
             if path is not None and isinstance(value, Scalar):
-                raw = read_bounded(path, MAX_PHRASES, self._faults, value)
+                raw = reader.read(path, shown(path), self._faults, value)
                 if raw is not None:
                     self.keep(value.text, raw, path)
-                    paths.append(str(path))
-        return tuple(paths)
+        return reader.book()
 
     def _path(self, node: Node) -> Path | None:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.model.fact import Value
 from gateway.model.lists import ListIndex
+from gateway.model.phrases import PhraseBook
 from gateway.model.verdict import Action
 
 Test = Callable[[Value], bool | str]  # whether it holds; a text names what made it hold
@@ -60,14 +61,14 @@ class RuleTest:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """An immutable, compiled rules file with everything it refers to; `hash` is the SHA-256 (hex) over all its files."""
+    """An immutable, compiled rules file with all it refers to; `hash` is the SHA-256 (hex) over all its files."""
 
     hash: str
     rules: tuple[Rule, ...]
     default: Action
     default_at: str
     lists: Mapping[str, ListIndex] = field(default_factory=dict)
-    phrases: tuple[str, ...] = ()  # paths of phrase files, for the phrases filter
+    phrases: PhraseBook = field(default_factory=PhraseBook)
     tests: tuple[RuleTest, ...] = ()
     files: tuple[str, ...] = ()  # every file read, for reload and for the record of a rule change
 

@@ -197,16 +197,17 @@ def test_a_rule_after_a_watched_one_without_conditions_is_reached(tmp_path: Path
 
 def test_the_hash_is_over_every_file_and_its_name(tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_text("a@b.example\n")
-    (tmp_path / "ja.yaml").write_text("x")
+    phrases = "version: 1\ncategories: {c: {entries: [%s]}}\n"
+    (tmp_path / "ja.yaml").write_text(phrases % "x")
     text = HEAD + "lists: {p: p.txt}\nphrases: [ja.yaml]\n"
     first = load(tmp_path, text)
     assert load(tmp_path, text).hash == first.hash
     assert {Path(file).name for file in first.files} == {"rules.yaml", "p.txt", "ja.yaml"}
-    assert first.phrases == (str(tmp_path / "ja.yaml"),)
+    assert first.phrases.categories == ("c",)
     seen = {first.hash}
     (tmp_path / "p.txt").write_text("a@c.example\n")
     seen.add(load(tmp_path, text).hash)
-    (tmp_path / "ja.yaml").write_text("y")
+    (tmp_path / "ja.yaml").write_text(phrases % "y")
     seen.add(load(tmp_path, text).hash)
     (tmp_path / "q.txt").write_text("a@c.example\n")
     seen.add(load(tmp_path, text.replace("p: p.txt", "p: q.txt")).hash)
