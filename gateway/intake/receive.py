@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -25,14 +26,30 @@ from gateway.model.verdict import Action, Outcome, Verdict
 from gateway.replies import notices
 from gateway.screening.rulebook import Rulebook
 from gateway.screening.screener import Screening
-from gateway.store.accept import Accept
+from gateway.store.accept import Accept, Claim
 from gateway.store.engine import Store
 from gateway.store.failures import FULL, WRITE
+from gateway.text import Text
 
 logger = structlog.get_logger()
 
 LEASE = timedelta(minutes=15)
 IN_THREAD = 512 * 1024  # bytes; from here on the copy for the next hop is made in a worker thread
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """A message that lies in a mailbox already: what is different about it.
+
+    `claim` gives, for what the rules ordered, what takes its place in the same transaction. `old`: it lay there before
+    the first contact, so nothing follows from it. `hand_on`: clean mail goes on by `mailbox`, too.
+    """
+
+    claim: Callable[[Action], Claim]
+    evidence: Mapping[str, object]
+    unanswered: Text | None = None
+    old: bool = False
+    hand_on: bool = False
 
 
 class Receiver:
@@ -62,6 +79,24 @@ class Receiver:
     async def __call__(self, exchange: Exchange) -> SmtpReply:
         """The reply for the peer: 250 after the commit, 550 for a rejected message on record, 45x if nothing is kept."""
         log = logger.bind(exchange=exchange.id)
+        try:
+            action = await self.take(exchange)
+        except StoreError as error:
+            log.warning("not_kept", why=str(error))
+            return STORAGE_FULL if error.text in (FULL, WRITE) else STORE_BUSY
+        except Exception:
+            log.exception("not_kept")
+            return FAILED
+        if action.then is Outcome.REJECT:
+            return rejected(action.smtp_text)
+        return accepted(exchange.id)
+
+    async def take(self, exchange: Exchange, lying: Lying | None = None) -> Action:
+        """Screen and remember one message and hand the work over; gives what the rules ordered.
+
+        `lying` is given for a message in a mailbox. Raises `StoreError`, and what its claim raises: nothing is kept.
+        """
+        log = logger.bind(exchange=exchange.id)
         ruleset = self._rulebook.current
         try:
             judgement = await self._judge.consider(exchange, ruleset)
@@ -69,19 +104,13 @@ class Receiver:
             # A defect of ours must not turn a customer away for days: such a mail passes, unanswered, and is told.
             log.exception("screening_failed")
             judgement = _unjudged(exchange, ruleset)
-        try:
-            acceptance = self._acceptance(judgement)
-            relayed, removed = await self._relayed(exchange, acceptance.trace)
-            result = await self._store.committer.submit(
-                Accept(acceptance, self._node, LEASE, removed, self._hostname, relayed)
-            )
-        except StoreError as error:
-            log.warning("not_kept", why=str(error))
-            return STORAGE_FULL if error.text in (FULL, WRITE) else STORE_BUSY
-        except Exception:
-            log.exception("not_kept")
-            return FAILED
         verdict = judgement.screening.verdict
+        acceptance = self._acceptance(judgement, lying)
+        relayed, removed = await self._relayed(exchange, acceptance.trace)
+        claim = lying.claim(verdict.action) if lying is not None else None
+        result = await self._store.committer.submit(
+            Accept(acceptance, self._node, LEASE, removed, self._hostname, relayed, claim)
+        )
         log.info(
             "received",
             seq=result.seq,
@@ -92,17 +121,19 @@ class Receiver:
             reply=result.reply_sent,
         )
         self._hand_over(result.leased)
-        if verdict.action.then is Outcome.REJECT:
-            return rejected(verdict.action.smtp_text)
-        return accepted(exchange.id)
+        return verdict.action
 
     async def _relayed(self, exchange: Exchange, trace: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         if exchange.size > IN_THREAD:
             return await self._in_thread(relay_copy, exchange.raw, trace, self._hostname)
         return relay_copy(exchange.raw, trace, self._hostname)
 
-    def _acceptance(self, judgement: Judgement) -> Acceptance:
+    def _acceptance(self, judgement: Judgement, lying: Lying | None) -> Acceptance:
         """Everything that follows from the judgement, as one value."""
+        quiet = lying.unanswered if lying is not None else None
+        reply = judgement.reply
+        if reply is not None and quiet is not None:
+            reply = replace(reply, would_send=False, why=quiet, draft=None)
         screening = judgement.screening
         exchange, message, facts = screening.exchange, screening.message, screening.facts
         relays = self._settings.smtp.trusted_relays if self._settings.smtp else ()
@@ -116,17 +147,20 @@ class Receiver:
             subject=message.subject[:1000],
             from_header=(message.headers.get("from") or "")[:1000],
             message_id=message.message_id[:1000],
-            evidence=screening.evidence,
-            reply=judgement.reply,
-            dispatches=self._dispatches(exchange, screening.verdict.action),
-            notices=self._notices(screening),
+            evidence={**screening.evidence, **(lying.evidence if lying is not None else {})},
+            reply=reply,
+            dispatches=self._dispatches(exchange, screening.verdict.action, lying),
+            notices=self._notices(screening) if lying is None or not lying.old else (),
             language=self._settings.shop.language,
+            state=_state(screening.verdict.action, lying),
         )
 
-    def _dispatches(self, exchange: Exchange, action: Action) -> tuple[Dispatch, ...]:
+    def _dispatches(self, exchange: Exchange, action: Action, lying: Lying | None) -> tuple[Dispatch, ...]:
         envelope = exchange.envelope
         found = []
-        if action.then is Outcome.DELIVER:
+        if lying is not None and lying.old:
+            return ()
+        if action.then is Outcome.DELIVER and (lying is None or lying.hand_on):
             found.append(Dispatch("deliver", "mailbox", exchange.id, envelope.mail_from, envelope.recipients))
         if action.forward and self._settings.outgoing is not None:
             # With the sender's own envelope the next hop would see a forged SPF; what cannot be delivered comes to us.
@@ -137,7 +171,15 @@ class Receiver:
     def _notices(self, screening: Screening) -> tuple[Draft, ...]:
         if not screening.verdict.action.notify:
             return ()
-        return notices.of_verdict(screening.exchange, screening.message, screening.verdict, screening.facts, self._settings)
+        return notices.of_verdict(
+            screening.exchange, screening.message, screening.verdict, screening.facts, self._settings
+        )
+
+
+def _state(action: Action, lying: Lying | None) -> str:
+    """Mail that stays where it lies is delivered; "" where the state follows from the verdict."""
+    stays = lying is not None and (lying.old or (action.then is Outcome.DELIVER and not lying.hand_on))
+    return "delivered" if stays else ""
 
 
 def _sender(exchange: Exchange, fact: Fact | None) -> str:

@@ -75,6 +75,7 @@ class Acceptance:
     dispatches: tuple[Dispatch, ...] = ()  # deliveries and forwards of the message itself
     notices: tuple[Draft, ...] = ()
     language: str = "ja"  # the language that notes are kept in
+    state: str = ""  # of the message; "" where it follows from the verdict
 
 
 @dataclass(frozen=True, slots=True)

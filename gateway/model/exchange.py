@@ -34,6 +34,7 @@ class Exchange:
     id: str = field(default_factory=new_id)
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     source: str = "smtp"  # smtp | imap | explain
+    account: str = ""  # imap: the name of the mailbox it lies in
 
     @cached_property
     def sha256(self) -> bytes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from gateway.model.acceptance import Acceptance, Accepted, Draft, Leased
+from gateway.model.exchange import Exchange
 from gateway.model.mail_record import clean, incoming, message_columns, outgoing, reply_json
 from gateway.model.verdict import Outcome
 from gateway.store import body as bodies
@@ -16,6 +17,8 @@ from gateway.store.batch import Batch
 from gateway.store.reply_history import withheld
 from gateway.store.tables import body, message, queue, reply, sender_origin
 from gateway.text import Text
+
+Claim = Callable[[Batch, Exchange], Awaitable[None]]
 
 _STATE = {
     Outcome.DELIVER: "queued",
@@ -29,7 +32,8 @@ class Accept:
     """Message, body, facts, verdict, evidence, sender's origin, reply decision, drafts and queue entries.
 
     Queue entries are leased to `node` for `lease`. `relayed` and `removed` are what relay_copy of `gateway.mime.relay`
-    gave for `authserv_id`: the bytes that are passed on, and the header fields that were taken out.
+    gave for `authserv_id`: the bytes that are passed on, and the header fields that were taken out. `claim` is done
+    first in the same transaction: what it raises goes to the submitter, and nothing is kept.
     """
 
     def __init__(
@@ -40,7 +44,9 @@ class Accept:
         removed: tuple[bytes, ...],
         authserv_id: str,
         relayed: bytes,
+        claim: Claim | None = None,
     ) -> None:
+        self._claim = claim
         self._acceptance = acceptance
         self._node = node
         self._lease = lease
@@ -61,13 +67,17 @@ class Accept:
         """Write everything; the reply is decided here, under the lock, so that two never go where one may."""
         acceptance = self._acceptance
         exchange = acceptance.exchange
+        if self._claim is not None:
+            await self._claim(batch, exchange)
         send, why = await self._decide(batch)
         plan = acceptance.reply
         said = reply_json(plan, why or plan.why, acceptance.language, sent=send) if plan else None
         record = incoming(acceptance, self._removed, self._authserv_id, said)
         seq = batch.append("mail.in", record, exchange.id)
         columns = message_columns(record)
-        batch.insert(message, {**columns, "seq": seq, "state": _STATE[acceptance.verdict.action.then]})
+        batch.insert(
+            message, {**columns, "seq": seq, "state": acceptance.state or _STATE[acceptance.verdict.action.then]}
+        )
         batch.insert(body, {"message": exchange.id, "zstd": self._packed})
         self._remember_origin(batch, columns)
         leased = [

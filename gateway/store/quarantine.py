@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from gateway.errors import NotFound, Refused
 from gateway.model.exchange import new_id
 from gateway.model.mail_record import clean
+from gateway.store import imap
 from gateway.store.batch import Batch
 from gateway.store.engine import Store
 from gateway.store.search import Hit, Query, search
@@ -37,6 +38,8 @@ async def count_held(store: Store) -> int:
 class Release:
     """Unit: deliver a held message to its original recipients, as it came. Gives the id of the queue entry.
 
+    A message in a watched mailbox is moved back to the inbox instead; then there is no entry, and "" is given.
+
     Raises `NotFound`, and `Refused` where it is not held or its bytes are gone.
     """
 
@@ -49,8 +52,13 @@ class Release:
         row = await _held(batch, self.id)
         if (await batch.execute(select(body.c.message).where(body.c.message == row.id))).first() is None:
             raise Refused(_GONE.with_(id=row.id))
-        entry = new_id()
         await _decide(batch, row, "released")
+        mailbox = await imap.place_of(batch, row.id)
+        if mailbox is not None:  # it lies in a watched mailbox: there it goes back to the inbox
+            seq = _append(batch, "release", row, self.operator, self.reason)
+            await imap.give_back(batch, mailbox, seq)
+            return ""
+        entry = new_id()
         batch.insert(
             queue,
             {
@@ -98,7 +106,7 @@ async def _decide(batch: Batch, row: Any, state: str) -> None:
     await batch.execute(update(message).where(message.c.id == row.id).values(state=state))
 
 
-def _append(batch: Batch, action: str, row: Any, operator: str, reason: str, **more: str) -> None:
+def _append(batch: Batch, action: str, row: Any, operator: str, reason: str, **more: str) -> int:
     record = {
         "action": action,
         "message": row.id,
@@ -107,4 +115,4 @@ def _append(batch: Batch, action: str, row: Any, operator: str, reason: str, **m
         "reason": clean(reason),
         **more,
     }
-    batch.append("quarantine", record, row.id)
+    return batch.append("quarantine", record, row.id)

@@ -188,3 +188,50 @@ setting = Table(
     Column("value", Json, nullable=False),
     Column("at", UtcTime, nullable=False),
 )
+
+# Mailboxes that are watched over IMAP: which node does so at this moment, and what `status` says of it.
+imap_account = Table(
+    "imap_account",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text),
+    Column("lease_until", UtcTime),
+    Column("state", Json, nullable=False),  # {connected, error, seen_at, waiting}
+)
+
+# How far each folder was read: every mail below next_uid is on record or was left out on purpose.
+imap_folder = Table(
+    "imap_folder",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("next_uid", BigInteger, nullable=False),
+    Column("first_uid", BigInteger, nullable=False),  # mail below lay there before; it is never answered
+    Column("since", UtcTime),  # mail below first_uid that came earlier is left out; null: all of it is
+    Column("seen_at", UtcTime, nullable=False),  # when it was last read to the end
+)
+
+# One row a mail in a mailbox: which message it is, and what is still to be done to it there.
+imap_mail = Table(
+    "imap_mail",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("uidvalidity", BigInteger, primary_key=True, autoincrement=False),
+    Column("uid", BigInteger, primary_key=True, autoincrement=False),
+    Column("message", Text),  # the exchange; null where it was left out
+    Column("sha256", LargeBinary),
+    Column("action", Text, nullable=False),  # none | move | delete
+    Column("target", Text, nullable=False, default=""),  # folder to move to
+    Column("keyword", Text, nullable=False, default=""),
+    Column("state", Text, nullable=False),  # pending | done | gone | failed | carried
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("at", UtcTime, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Column("new_uid", BigInteger),  # in the target folder, where the server told
+    Column("note", Text),  # why it was left out, or what last went wrong
+    Index(None, "account", "sha256"),
+    Index(None, "account", "state", "next_at"),
+    Index(None, "message"),
+)
