@@ -110,7 +110,8 @@ class _Stand:
         message = Message(raw)
         sender = self.mail_from if self.mail_from is not None else return_path(message)
         rcpt = self.rcpt or shop_recipients(message, settings)
-        return Exchange(raw, Envelope(sender, rcpt, Peer(self.ip, helo=self.helo)), source="explain")
+        source = "smtp" if self.mail_from is not None else "explain"  # with a guessed envelope less is known
+        return Exchange(raw, Envelope(sender, rcpt, Peer(self.ip, helo=self.helo)), source=source)
 
 
 async def _one(
