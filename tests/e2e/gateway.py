@@ -22,7 +22,8 @@ from sqlalchemy import func, select
 from gateway.config import scaffold
 from gateway.evidence.note import load_key
 from gateway.evidence.verify import Verification, verify
-from gateway.store.engine import Store, open_store
+from gateway.store.body import unpack
+from gateway.store.engine import Store, database_url, make_engine
 from gateway.store.tables import body, log, message, queue
 from tests.servers.process import tail, wait_until
 
@@ -209,7 +210,8 @@ class Gateway:
         """Run `work` on this gateway's database, whether it runs or not."""
 
         async def run() -> T:
-            store = await open_store(self.database)
+            url = database_url(self.database)
+            store = Store(url, make_engine(url))  # the gateway has made and checked it
             try:
                 return await work(store)
             finally:
@@ -239,8 +241,6 @@ class Gateway:
 
     def stored(self, identifier: str) -> bytes:
         """The bytes on record of a message."""
-        from gateway.store.body import unpack
-
         row = self.rows(select(body.c.zstd, message.c.size).join(message).where(message.c.id == identifier))[0]
         return bytes(unpack(row.zstd, row.size))
 
