@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -28,6 +29,9 @@ _NO_CONFIG_MEND = Text(
     "「sekisho init フォルダー」で一式を作り、「sekisho -c フォルダー/config.yaml …」のように指定してください。",
     "make one with `sekisho init DIR`, then name it: `sekisho -c DIR/config.yaml …`",
 )
+
+BEGIN = 65536  # characters of a config file
+_LANGUAGE = re.compile(r"^[ \t{]*language:[ \t]*[\"']?(ja|en)\b", re.MULTILINE)
 
 STANDARD_INPUT = "/dev/stdin"  # what `-` stands for
 
@@ -66,13 +70,23 @@ class Context:
         if self.lang:
             return self.lang
         shop = self._shop
-        return shop.language if shop is not None else terminal_language(self.environ)
+        return shop.language if shop is not None else self._language_written or terminal_language(self.environ)
 
     @property
     def zone(self) -> ZoneInfo | None:
         """The shop's time zone; None, the machine's own, where there is no config."""
         shop = self._shop
         return shop.timezone if shop is not None else None
+
+    @property
+    def _language_written(self) -> str:
+        """The language that a config with faults seems to name: the faults are told in it, too."""
+        try:
+            with self.path.open(encoding="utf-8", errors="replace") as file:
+                found = _LANGUAGE.search(file.read(BEGIN))
+        except OSError:
+            return ""
+        return found[1] if found else ""
 
     @property
     def _shop(self) -> Shop | None:

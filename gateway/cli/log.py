@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from dataclasses import asdict
 from typing import Annotated, Literal
@@ -37,6 +38,8 @@ _TERMINAL_MEND = Text(
     "Write them to a file, `sekisho log raw {id} > mail.eml`, or add --force.",
 )
 
+# an exchange id; for centuries to come its first characters, the time, hold a digit
+_ID = re.compile(r"(?=[a-z]{0,3}[2-7])[a-z2-7]{16}")
 _When = Parameter(metavar="WHEN")
 
 
@@ -135,7 +138,7 @@ def _meant(text: str) -> dict[str, str]:
     said = text.strip()
     if not said:
         return {}
-    if len(said) == 16 and said.isascii() and said.isalnum() and not said.isdigit():
+    if _ID.fullmatch(said.lower()):
         return {"id": said}
     if said.startswith("<") and said.endswith(">") and "@" in said:
         return {"message_id": said}

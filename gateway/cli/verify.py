@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from gateway.cli.context import current
 from gateway.cli.output import emit, fields, progress, say, warn
@@ -30,6 +31,7 @@ _NO_KEY = Text(
     "The signing key {path} is missing: the signatures of the checkpoints cannot be checked.",
 )
 _NO_KEY_MEND = Text("バックアップから戻してください。", "Go back to a backup of it.")
+_BAD_KEY = Text("鍵 {path} を使えません: {why}", "The key {path} cannot be used: {why}")
 _WALKING = Text("検証中", "verifying")
 _HOLDS = Text("記録はすべて、書き込まれたときのままです。", "Every record is as it was written.")
 _BROKEN = Text("✗ {fault}", "✗ {fault}")
@@ -49,6 +51,14 @@ async def verify(
         Path | None, Text("証拠一式（zip）。この版ではまだ検証できません。", "A bundle; not in this version.")
     ] = None,
     /,
+    *,
+    key: Annotated[
+        tuple[Path, ...],
+        Text(
+            "ほかのゲートウェイの鍵（PEM）。データベースを共有しているときに。",
+            "A key (PEM) of another gateway that shares the database.",
+        ),
+    ] = (),
 ) -> int:
     """Verify the log against its messages and signed checkpoints; exit 1 where something does not hold."""
     if case is not None:
@@ -56,7 +66,7 @@ async def verify(
     context = current()
     key_file, notes_file = checkpoint_files(context.settings)
     async with context.store(create=False) as store:
-        keys = await _keys(store, key_file, notes_file)
+        keys = [*await _keys(store, key_file, notes_file), *(_public(file) for file in key)]
         with progress() as bar:
             task = bar.add_task(_WALKING.in_(context.language), total=None)
             found = await walk(
@@ -76,6 +86,18 @@ async def _keys(store: Store, key_file: Path, notes_file: Path) -> list[Ed25519P
     if (await numbers(store)).checkpoint_at is not None or await asyncio.to_thread(notes_file.exists):
         raise StoreError(_NO_KEY.with_(path=key_file), _NO_KEY_MEND)
     return []
+
+
+def _public(file: Path) -> Ed25519PublicKey:
+    """A public key, or that of a signing key."""
+    try:
+        pem = file.read_bytes()
+        found = load_pem_public_key(pem) if b"PUBLIC" in pem else load_pem_private_key(pem, None).public_key()
+    except (OSError, ValueError, TypeError) as error:
+        raise WrongUsage(_BAD_KEY.with_(path=file, why=str(error).partition("\n")[0][:200])) from error
+    if not isinstance(found, Ed25519PublicKey):
+        raise WrongUsage(_BAD_KEY.with_(path=file, why=type(found).__name__))
+    return found
 
 
 def _show(found: Verification) -> None:

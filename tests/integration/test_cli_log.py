@@ -258,3 +258,17 @@ def test_the_shop_s_language_is_taken_unless_another_is_asked_for(tmp_path: Path
     shop = fill(make(tmp_path, "en"))
     assert shop.run("log", "search").stdout.split()[:3] == ["time", "id", "state"]
     assert shop.run("log", "search", "--lang", "ja").stdout.split()[:3] == ["日時", "ID", "状態"]
+
+
+def test_faults_of_the_config_are_told_in_the_shop_s_language(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    shop = make(tmp_path)
+    text = shop.config.read_text(encoding="utf-8")
+    shop.config.write_text(text.replace("storage:", "storge:"), encoding="utf-8")
+    ran = Here(shop, capsys)("log", "search")
+    assert (ran.code, ran.out) == (1, "")
+    assert "「storge」というキーはありません。" in ran.err

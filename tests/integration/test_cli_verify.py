@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.evidence.checkpoint import make_checkpoint
 from gateway.evidence.note import load_key
@@ -89,6 +90,22 @@ def test_a_missing_key_is_said_and_not_replaced(shop: Shop, sekisho: Here) -> No
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith(f"The signing key {key} is missing")
     assert not key.exists()
+
+
+def test_a_log_that_another_gateway_sealed_needs_its_key(shop: Shop, sekisho: Here) -> None:
+    seal(shop)
+    data = shop.folder / "data"
+    theirs = (data / "checkpoint.key").rename(shop.folder / "theirs.key")
+    load_key(data / "checkpoint.key")  # ours
+    assert "signature" in sekisho("--lang", "en", "verify").err
+    assert sekisho("verify", "--key", str(theirs)).code == 0
+    public = load_key(theirs).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    theirs.write_bytes(public)
+    assert sekisho("verify", "--key", str(theirs), "--json").one["ok"]
+    theirs.write_bytes(b"nothing")
+    ran = sekisho("--lang", "en", "verify", "--key", str(theirs))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"The key {theirs} cannot be used: ")
 
 
 def test_db_upgrade_check_and_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
