@@ -24,7 +24,7 @@ class SekishoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in a file that a person wrote: `file:line:column: text` and the mend. Lines and columns count from 1."""
+    """One fault in a file that a person wrote: `file:line:column: text` and the mend. Counted from 1."""
 
     file: str
     line: int

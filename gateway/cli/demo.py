@@ -1,4 +1,4 @@
-"""`sekisho demo`: the gateway at work on sample customers, on this machine alone, from real SMTP to verified records."""
+"""`sekisho demo`: the gateway at work on sample customers, on this machine alone, from SMTP to verified records."""
 
 from __future__ import annotations
 

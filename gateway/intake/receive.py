@@ -77,7 +77,7 @@ class Receiver:
         self._hostname = hostname
 
     async def __call__(self, exchange: Exchange) -> SmtpReply:
-        """The reply for the peer: 250 after the commit, 550 for a rejected message on record, 45x if nothing is kept."""
+        """The reply for the peer: 250 after the commit, 550 for what a rule rejects, 45x where nothing is kept."""
         log = logger.bind(exchange=exchange.id)
         try:
             action = await self.take(exchange)

@@ -30,8 +30,8 @@ class Draft:
 class ReplyPlan:
     """What the guard found before the transaction: would a reply go, to whom, and why (not).
 
-    `draft` is None where it would not. The transaction counts earlier replies under its lock (`once_per` seconds for this
-    template, `per_address` and `per_day` a day) and may still withhold it.
+    `draft` is None where it would not. The transaction counts earlier replies under its lock (`once_per` seconds for
+    this template, `per_address` and `per_day` a day) and may still withhold it.
     """
 
     template: str
@@ -97,7 +97,7 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the transaction did: the log's sequence number, the reply as finally decided, the work leased to this node."""
+    """What the transaction did: the log's sequence number, the reply as finally decided, the work leased to us."""
 
     seq: int
     reply_sent: bool

@@ -18,8 +18,8 @@ class Tls:
 class Peer:
     """Who connected: IP in text form, port, and the TLS session if any.
 
-    `ip` is the client that a PROXY header from a trusted network names, otherwise the socket's peer; then `proxy` is the
-    socket's peer. IPv4-mapped IPv6 addresses are written as IPv4.
+    `ip` is the client that a PROXY header from a trusted network names, otherwise the socket's peer; then `proxy` is
+    the socket's peer. IPv4-mapped IPv6 addresses are written as IPv4.
     """
 
     ip: str

@@ -59,8 +59,8 @@ def unknown(note: Text) -> Fact:
 class FactSpec:
     """The declaration of a fact: its name in rules, its kind, and a sentence for the reference page.
 
-    `argument` names what may stand beside the operator (`within` a duration) or after the dot (`header.NAME`); a fact with
-    an argument is kept under `key(argument)`.
+    `argument` names what may stand beside the operator (`within` a duration) or after the dot (`header.NAME`); a fact
+    with an argument is kept under `key(argument)`.
     """
 
     name: str

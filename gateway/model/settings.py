@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from gateway.model.network import Network
+from gateway.model.order import Orders
 from gateway.text import Language
 
 DAY = 86400
@@ -23,6 +24,7 @@ class Shop:
     owner: str = "owner@shop.example"
     language: Language = "ja"
     timezone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Tokyo"))
+    orders: Orders = field(default_factory=Orders)
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,34 @@ class Dns:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """Where a local service listens: a unix socket where `path` is given, else a host and a port."""
+
+    host: str = ""
+    port: int = 0
+    path: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The endpoint as logs and notes show it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"unix:{self.path}" if self.path else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class External:
+    """Scanners beside the gateway; None where there is none.
+
+    `timeout` is for one message at one scanner, in seconds; larger messages than `max_size` bytes are not handed to them.
+    """
+
+    rspamd: Endpoint | None = None
+    clamd: Endpoint | None = None
+    timeout: float = 5.0
+    max_size: int = 25 * 1024 * 1024
+
+
+@dataclass(frozen=True)
 class Log:
     """How the program itself logs: `level` and `format` (`auto` is text on a terminal, JSON otherwise)."""
 
@@ -225,6 +255,7 @@ class Settings:
     delivery: Delivery = field(default_factory=Delivery)
     replies: Replies = field(default_factory=Replies)
     dns: Dns = field(default_factory=Dns)
+    external: External = field(default_factory=External)
     log: Log = field(default_factory=Log)
     rules: Path = Path("rules.yaml")
     templates: Path = Path("templates")

@@ -64,7 +64,7 @@ class RuleTrace:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision on one message: the action, the rule that made it and where it stands, the ruleset's SHA-256 (hex)."""
+    """The decision on one message: the action, the rule that made it and where it stands, the ruleset's SHA-256."""
 
     action: Action
     rule: str

@@ -1,4 +1,4 @@
-"""Units for what happens to the gateway itself: start and stop, a change of rules, signs of life, a notice of its own."""
+"""Units for what happens to the gateway itself: start and stop, a change of rules, signs of life, its own notices."""
 
 from __future__ import annotations
 
