@@ -153,10 +153,10 @@ async def test_each_recipient_goes_its_own_way(store: Store, clock: Clock) -> No
     async with Scripted() as server, Bench(store, clock, settings(server.target())) as bench:
         server.replies["RCPT"] = lambda rest: said[rest.removeprefix("TO:").strip("<>")]
         dispatch = Dispatch("deliver", "mailbox", one.id, "taro@example.com", tuple(said))
+        said["shop@shop.example"] = "250 ok"  # the notice about the failed one
         await bench.receive(came=one, dispatches=(dispatch,))
         await bench.until(lambda s: s.get("waiting") == 1 and s.get("failed") == 1)
         said["busy@shop.example"] = "250 ok"
-        said["shop@shop.example"] = "250 ok"  # the notice about the failed one
         clock.turn(minutes=5)
         await bench.until(lambda s: s == {"done": 2, "failed": 1})
     taken = [to for _, recipients, raw in server.taken for to in recipients if raw.endswith(one.raw)]
