@@ -6,13 +6,14 @@ from typing import Any
 
 from gateway.config.document import Wrong
 from gateway.config.kinds import Choice, Either, Key, Made, Many, Section
-from gateway.config.places import DATABASE, IMAP_SERVER, LISTEN, NAME_SERVER, TARGET
+from gateway.config.places import CLAMD, DATABASE, IMAP_SERVER, LISTEN, NAME_SERVER, RSPAMD, TARGET
 from gateway.config.words import (
     KEEP,
     KEYWORD,
     LINE,
     MAIL_ADDRESS,
     NETWORKS,
+    ORDER_PATTERN,
     OWN_ADDRESS,
     PATH,
     PRESENT_FILE,
@@ -24,9 +25,11 @@ from gateway.config.words import (
     size,
     span,
 )
+from gateway.model.order import FORMATS, Orders
 from gateway.model.settings import (
     Delivery,
     Dns,
+    External,
     Imap,
     ImapActions,
     ImapFolders,
@@ -62,6 +65,23 @@ SHOP = Section(
     Key("owner", MAIL_ADDRESS, Text("お知らせを受け取る店主のアドレスです。", "who gets notices"), required=True),
     Key("language", Choice("ja", "en"), Text("店の言語です。", "the language of the shop")),
     Key("timezone", TIMEZONE, Text("店の時間帯です。", "the shop's time zone")),
+    Key(
+        "orders",
+        Section(
+            Orders,
+            _section("shop.orders"),
+            Key("formats", Many(Choice(*FORMATS)), Text("注文番号の形式です。", "the formats of order numbers")),
+            Key(
+                "custom",
+                Many(ORDER_PATTERN, most=20),
+                Text(
+                    "自店の注文番号の形式（RE2）です。番号だけを ( ) で囲めます。",
+                    "formats of the shop's own, in RE2; a group marks the number",
+                ),
+            ),
+        ),
+        Text("注文番号の形式です。", "what order numbers look like"),
+    ),
 )
 
 STORAGE = Section(
@@ -378,6 +398,26 @@ ROOT: dict[str, Key] = {
                 Key("budget", fine_span("100ms", "2m"), Text("一通にかけてよい時間です。", "the time for one message")),
             ),
             Text("DNS についてです。", "DNS"),
+        ),
+        Key(
+            "external",
+            Section(
+                External,
+                _section("external"),
+                Key("rspamd", RSPAMD, Text("rspamd（迷惑メール判定）の場所です。", "where rspamd listens")),
+                Key("clamd", CLAMD, Text("ClamAV（ウイルス検査）の場所です。", "where ClamAV's daemon listens")),
+                Key(
+                    "timeout",
+                    fine_span("100ms", "1m"),
+                    Text("一通の検査にかけてよい時間です。", "the time for one message at one scanner"),
+                ),
+                Key(
+                    "max_size",
+                    size("64KB", "1GB"),
+                    Text("これより大きいメールは検査に出しません。", "larger messages are not handed to the scanners"),
+                ),
+            ),
+            Text("外部の検査プログラムです。", "scanners beside the gateway"),
         ),
         Key(
             "log",

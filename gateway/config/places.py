@@ -10,10 +10,12 @@ from gateway.config.expand import expand
 from gateway.config.kinds import Reading, Word
 from gateway.config.words import absolute
 from gateway.model.network import parse_ip
-from gateway.model.settings import Listen, Target
+from gateway.model.settings import Endpoint, Listen, Target
 from gateway.text import Text
 
 PORTS = {"lmtp": 24, "smtp": 25, "smtps": 465, "imaps": 993, "imap": 143}
+RSPAMD_PORT = 11333
+CLAMD_PORT = 3310
 SUBMISSION = 587  # RFC 6409, where a user name is given
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?")
@@ -166,8 +168,33 @@ def _imap_server(text: str, reading: Reading) -> Target:
     return network_target(filled(text, reading), ("imaps", "imap"))
 
 
+def _rspamd(text: str, reading: Reading) -> Endpoint:
+    said = expand(text.strip(), reading.base, reading.environ).removesuffix("/")
+    scheme, separator, rest = said.partition("://")
+    if not separator or scheme != "http":
+        raise ValueError(text)
+    return Endpoint(*host_and_port(rest, RSPAMD_PORT))
+
+
+def _clamd(text: str, reading: Reading) -> Endpoint:
+    said = expand(text.strip(), reading.base, reading.environ)
+    scheme, colon, rest = said.partition(":")
+    if scheme == "unix" and colon:
+        return Endpoint(path=absolute(rest.removeprefix("//"), reading.base))
+    if scheme == "tcp" and rest.startswith("//"):
+        return Endpoint(*host_and_port(rest[2:].removesuffix("/"), CLAMD_PORT))
+    raise ValueError(text)
+
+
 LISTEN = Word(_listen, Text("待ち受けるアドレス", "an address to listen on"))
 NAME_SERVER = Word(_server, Text("ネームサーバーの IP アドレス", "the IP address of a name server"))
 TARGET = Word(_target, Text("送り先（{forms}）", "a place to send mail to ({forms})").with_(forms=_FORMS), raw=True)
 DATABASE = Word(_database, Text("データベースの場所", "a database URL"), raw=True)
 IMAP_SERVER = Word(_imap_server, Text("imaps://ホスト の形", "imaps://HOST"), raw=True)
+RSPAMD = Word(_rspamd, Text("http://127.0.0.1:11333 の形", "http://127.0.0.1:11333"))
+CLAMD = Word(
+    _clamd,
+    Text(
+        "unix:/run/clamav/clamd.ctl か tcp://127.0.0.1:3310 の形", "unix:/run/clamav/clamd.ctl or tcp://127.0.0.1:3310"
+    ),
+)

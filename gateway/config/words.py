@@ -7,9 +7,12 @@ import unicodedata
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+import re2
+
 from gateway.config.document import Wrong, suggestion
 from gateway.config.files import shown
 from gateway.config.kinds import Reading, Word
+from gateway.config.patterns import checked_pattern
 from gateway.model.entry import Who, parse_entry
 from gateway.model.network import Network, parse_network
 from gateway.text import Text
@@ -76,6 +79,16 @@ def _keyword(text: str, reading: Reading) -> str:
     if not re.fullmatch(r"\$?[A-Za-z0-9_.-]{1,40}", text.strip()):
         raise ValueError(text)
     return text.strip()
+
+
+def _order_pattern(text: str, reading: Reading) -> str:
+    folded = checked_pattern(text)
+    if re2.search(folded, b"") is not None:
+        raise Wrong(
+            Text("このパターンは空の文字にも当てはまります。", "the pattern fits an empty text"),
+            Text(r"\d{8} のように、必ず文字に当たる形にしてください。", r"make it need a character, such as \d{8}"),
+        )
+    return folded.decode()
 
 
 def _line(text: str, reading: Reading) -> str:
@@ -200,6 +213,7 @@ SINCE = Word(_since, Text("30d のような長さか now", "a length of time suc
 KEYWORD = Word(_keyword, Text("Sekisho のような英数字の語", "a word such as Sekisho of letters, digits, _ . -"))
 KEEP = Word(_keep, Text("7y のような長さか forever", "a length of time such as 7y, or forever"))
 MAIL_ADDRESS = Word(lambda text, _: mailbox_address(text), ADDRESS)
+ORDER_PATTERN = Word(_order_pattern, Text("RE2 の正規表現", "an RE2 pattern"))
 OWN_ADDRESS = Word(
     _own_address,
     Text('shop@shop.example か "@shop.example" の形', 'shop@shop.example or "@shop.example"'),

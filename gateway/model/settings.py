@@ -225,7 +225,7 @@ class Endpoint:
 class External:
     """Scanners beside the gateway; None where there is none.
 
-    `timeout` is for one message at one scanner, in seconds; larger messages than `max_size` bytes are not handed to them.
+    `timeout` is for one message at one scanner, in seconds; what is larger than `max_size` bytes is not handed out.
     """
 
     rspamd: Endpoint | None = None

@@ -113,6 +113,18 @@ sender_origin = Table(
     Index(None, "ip"),
 )
 
+# Which orders an incoming mail names, under the keys of `gateway.model.order`.
+message_order = Table(
+    "message_order",
+    metadata,
+    Column("message", Text, ForeignKey("message.id"), primary_key=True),
+    Column("order_key", Text, primary_key=True),
+    Column("sender", Text, nullable=False),  # folded key, as in message
+    Column("complaint", LargeBinary),  # digest of what was complained of; null where it is no complaint
+    Column("at", UtcTime, nullable=False),
+    Index(None, "order_key", "sender"),
+)
+
 person = Table(
     "person",
     metadata,
