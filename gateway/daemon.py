@@ -63,7 +63,7 @@ class Daemon:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Start everything, serve until `stop` or SIGTERM, drain, close; raises `SekishoError` where it cannot start."""
+        """Start all, serve until `stop` or SIGTERM, drain, close. Raises `SekishoError` where it cannot start."""
         settings = self.settings
         hostname = host_name(settings)
         async with AsyncExitStack() as stack:
