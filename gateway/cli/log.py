@@ -47,7 +47,7 @@ async def search(
     text: Annotated[
         str,
         Text(
-            "探す言葉: アドレスや IP ならその相手、番号ならその記録、ほかは件名の一部。",
+            "探す言葉: アドレスや IP ならその相手、ID ならその記録、ほかは件名の一部。",
             "What to look for: an address or IP for its mail, an id, or else a part of the subject.",
         ),
     ] = "",

@@ -119,14 +119,14 @@ def listing(headings: Sequence[Text], rows: Iterable[Sequence[object]], *, first
 def fields(rows: Iterable[tuple[Text | str, object]], *, indent: int = 2) -> None:
     """Names with their values, the values one below the other; empty ones are left out."""
     language = current().language
-    shown = Table.grid(padding=(0, 2, 0, 0))
-    shown.add_column(no_wrap=True)
-    shown.add_column(overflow="fold")
-    for name, value in rows:
-        if said := cell(value):
-            label = name.in_(language) if isinstance(name, Text) else printable(name)
-            shown.add_row(RichText(" " * indent + label, "cyan"), RichText(said))
-    console().print(shown)
+    shown = [(name.in_(language) if isinstance(name, Text) else printable(name), cell(value)) for name, value in rows]
+    width = max((cell_len(name) for name, value in shown if value), default=0)
+    out = console()
+    for name, value in shown:
+        if value:
+            out.print(
+                RichText(" " * indent + set_cell_size(name, width) + "  ", "cyan") + RichText(value), soft_wrap=True
+            )
 
 
 def cell(value: object) -> str:

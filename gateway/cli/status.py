@@ -37,7 +37,7 @@ async def status(
     now = datetime.now(UTC)
     folder = database_folder(settings.storage.database)
     free = await asyncio.to_thread(free_bytes, folder) if folder is not None else None
-    lives = beats(seen.settings, now)
+    lives = beats(seen, now)
     listens = settings.smtp is not None
     found = problems(seen, lives, now, free=free, minimum_free=settings.storage.minimum_free, listens=listens)
     if context.json:
@@ -50,7 +50,7 @@ async def status(
 def _json(
     seen: Numbers, lives: tuple[Beat, ...], found: tuple[Problem, ...], free: int | None, now: datetime
 ) -> dict[str, Any]:
-    kept = {name: value for name, value in asdict(seen).items() if name != "settings"}
+    kept = {name: value for name, value in asdict(seen).items() if name not in ("settings", "stopped")}
     return {
         "ok": not found,
         "alive": not any(problem.down for problem in found),

@@ -43,10 +43,10 @@ class Problem:
     down: bool = False
 
 
-def beats(settings: dict[str, Any], now: datetime) -> tuple[Beat, ...]:
+def beats(numbers: Numbers, now: datetime) -> tuple[Beat, ...]:
     """The signs of life on record, the newest first; of a host that runs no longer nothing but the last one."""
     newest: dict[str, Beat] = {}
-    for name, state in settings.items():
+    for name, state in numbers.settings.items():
         if not name.startswith(PREFIX) or not isinstance(state, dict):
             continue
         try:
@@ -57,7 +57,7 @@ def beats(settings: dict[str, Any], now: datetime) -> tuple[Beat, ...]:
         node = name.removeprefix(PREFIX)
         host = node.rpartition("-")[0] or node
         if host not in newest or at > newest[host].at:
-            newest[host] = Beat(node, at, state, abs(age) <= ALIVE)
+            newest[host] = Beat(node, at, state, abs(age) <= ALIVE and node not in numbers.stopped)
     return tuple(sorted(newest.values(), key=lambda beat: beat.at, reverse=True))
 
 
@@ -75,7 +75,7 @@ def _daemon(alive: Sequence[Beat], now: datetime, listens: bool) -> list[Problem
         return [Problem("not_running", NEVER, down=True)]
     if not fresh:
         last = alive[0]
-        text = HANGS if _process_lives(last) else STOPPED
+        text = HANGS if now - last.at > ALIVE and _process_lives(last) else STOPPED
         return [Problem("not_running", text.with_(ago=span(now - last.at)), down=True)]
     found = []
     if listens and not any(beat.listen for beat in fresh):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +13,8 @@ from sqlalchemy import Select, func, select
 from gateway.store.engine import Store
 from gateway.store.queue import OPEN, SHOWN
 from gateway.store.tables import checkpoint, log, log_state, message, queue, setting
+
+EVENTS = 50  # starts and stops that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Numbers:
     log_size: int
     log_at: datetime | None
     settings: dict[str, Any]  # what the daemon last noted about itself
+    stopped: frozenset[str]  # nodes whose gateway stopped in good order and has not started since
 
 
 async def numbers(store: Store) -> Numbers:
@@ -55,6 +60,8 @@ async def numbers(store: Store) -> Numbers:
         last = (await connection.execute(select(checkpoint).order_by(checkpoint.c.size.desc()).limit(1))).first()
         unsealed = select(log.c.at).where(log.c.seq == (last.size if last else 0))
         state = (await connection.execute(select(log_state.c.size, log_state.c.at))).first()
+        events = select(log.c.record).where(log.c.kind == "gateway").order_by(log.c.at.desc(), log.c.seq.desc())
+        newest_first = (await connection.execute(events.limit(EVENTS))).scalars().all()
         notes = await connection.execute(select(setting.c.name, setting.c.value))
         return Numbers(
             last_in=await newest("in"),
@@ -69,4 +76,14 @@ async def numbers(store: Store) -> Numbers:
             log_size=state.size if state else 0,
             log_at=state.at if state and state.size else None,
             settings={row[0]: row[1] for row in notes},
+            stopped=_stopped(newest_first),
         )
+
+
+def _stopped(newest_first: Sequence[str | None]) -> frozenset[str]:
+    last: dict[str, str] = {}
+    for text in newest_first:
+        record = json.loads(text) if text else {}
+        if "node" in record:
+            last.setdefault(record["node"], record.get("what", ""))
+    return frozenset(node for node, what in last.items() if what == "stop")

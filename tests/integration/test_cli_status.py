@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from tests.integration.cli_shop import Here, Shop, fill, make
+from gateway.store.gateway_events import GatewayEvent
+from tests.integration.cli_shop import NODE, Here, Shop, fill, make
 
 
 @pytest.fixture
@@ -95,6 +97,23 @@ def test_a_gateway_that_does_not_work(beat: dict[str, Any], problem: str, shop: 
     shop.beat(**beat)
     assert names(sekisho) == [problem]
     assert sekisho("status", "--alive").code == 1
+
+
+def test_a_gateway_that_stopped_in_good_order_runs_no_longer(shop: Shop, sekisho: Here) -> None:
+    execute(shop, "UPDATE queue SET state = 'done'")
+    shop.beat()
+    ruleset: Any = SimpleNamespace(hash="ab" * 32)
+
+    def event(what: str) -> None:
+        shop.with_store(lambda store: store.committer.submit(GatewayEvent(what, NODE, ruleset)))
+
+    event("start")
+    assert names(sekisho) == []
+    event("stop")
+    assert names(sekisho) == ["not_running"]
+    assert "its last sign of life is" in sekisho("--lang", "en", "status").out
+    event("start")
+    assert names(sekisho) == []
 
 
 def test_a_blacklist_that_is_not_loaded(shop: Shop, sekisho: Here) -> None:
