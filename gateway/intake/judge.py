@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
+
 from gateway.model.acceptance import ReplyPlan
 from gateway.model.exchange import Exchange
 from gateway.model.rule import RuleSet
@@ -13,6 +15,14 @@ from gateway.model.settings import Settings
 from gateway.replies import guard
 from gateway.replies.templates import Templates
 from gateway.screening.screener import Screener, Screening
+from gateway.text import Text
+
+logger = structlog.get_logger()
+
+_BROKEN = Text(
+    "返信の条件を調べる途中で問題が起きたため、返信しません。",
+    "Something went wrong while the reply was considered, so none goes.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +51,15 @@ class Judge:
     async def consider(self, exchange: Exchange, ruleset: RuleSet, *, all_facts: bool = False) -> Judgement:
         """Screen the message and plan its reply."""
         screening = await self._screener.screen(exchange, ruleset, all_facts=all_facts)
-        plan = guard.plan(
-            screening.facts,
-            screening.verdict,
-            screening.message,
-            exchange,
-            self.settings,
-            self.templates,
-            self._clock(),
-        )
-        return Judgement(screening, plan)
+        return Judgement(screening, self._plan(screening))
+
+    def _plan(self, screening: Screening) -> ReplyPlan | None:
+        """The guard's plan; a defect in it costs the reply, never the verdict."""
+        exchange, verdict = screening.exchange, screening.verdict
+        settings, templates = self.settings, self.templates
+        try:
+            return guard.plan(screening.facts, verdict, screening.message, exchange, settings, templates, self._clock())
+        except Exception:
+            logger.exception("reply_not_planned", exchange=exchange.id)
+            order = verdict.action.reply
+            return ReplyPlan(order.template, "", False, _BROKEN) if order is not None else None

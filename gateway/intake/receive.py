@@ -10,7 +10,7 @@ import structlog
 
 from filters.api import Lookups
 from filters.origin import origin_of
-from gateway.errors import StoreError
+from gateway.errors import MimeLimit, StoreError
 from gateway.intake.judge import Judge, Judgement
 from gateway.intake.trace import trace_headers
 from gateway.mime.message import Message
@@ -34,6 +34,7 @@ from gateway.text import Text
 logger = structlog.get_logger()
 
 LEASE = timedelta(minutes=15)
+LONGEST_TEXT = 1000  # characters of a header in the message's row
 IN_THREAD = 512 * 1024  # bytes; from here on the copy for the next hop is made in a worker thread
 
 
@@ -144,13 +145,13 @@ class Receiver:
             facts=facts,
             verdict=screening.verdict,
             trace=trace_headers(exchange, self._hostname, facts=facts, verdict=screening.verdict),
-            subject=message.subject[:1000],
-            from_header=(message.headers.get("from") or "")[:1000],
-            message_id=message.message_id[:1000],
+            subject=_said(lambda: message.subject),
+            from_header=_said(lambda: message.headers.get("from")),
+            message_id=_said(lambda: message.message_id),
             evidence={**screening.evidence, **(lying.evidence if lying is not None else {})},
             reply=reply,
             dispatches=self._dispatches(exchange, screening.verdict.action, lying),
-            notices=self._notices(screening) if lying is None or not lying.old else (),
+            notices=self._notices(judgement) if lying is None or not lying.old else (),
             language=self._settings.shop.language,
             state=_state(screening.verdict.action, lying),
         )
@@ -168,18 +169,30 @@ class Receiver:
             found.append(Dispatch("forward", "outgoing", exchange.id, back, action.forward))
         return tuple(found)
 
-    def _notices(self, screening: Screening) -> tuple[Draft, ...]:
-        if not screening.verdict.action.notify:
+    def _notices(self, judgement: Judgement) -> tuple[Draft, ...]:
+        """What the owner is told; a defect in it must not cost the mail."""
+        screening, settings = judgement.screening, self._settings
+        exchange = screening.exchange
+        try:
+            told = notices.of_verdict(exchange, screening.message, screening.verdict, screening.facts, settings)
+            return (*told, *notices.of_reply_fault(exchange, judgement.reply, settings))
+        except Exception:
+            logger.exception("notice_failed", exchange=exchange.id)
             return ()
-        return notices.of_verdict(
-            screening.exchange, screening.message, screening.verdict, screening.facts, self._settings
-        )
 
 
 def _state(action: Action, lying: Lying | None) -> str:
     """Mail that stays where it lies is delivered; "" where the state follows from the verdict."""
     stays = lying is not None and (lying.old or (action.then is Outcome.DELIVER and not lying.hand_on))
     return "delivered" if stays else ""
+
+
+def _said(read: Callable[[], str | None]) -> str:
+    """A header's text for the record, bounded; "" where the message is beyond the parse limits."""
+    try:
+        return (read() or "")[:LONGEST_TEXT]
+    except MimeLimit:
+        return ""
 
 
 def _sender(exchange: Exchange, fact: Fact | None) -> str:

@@ -68,7 +68,11 @@ class Screener:
         deadline = asyncio.get_running_loop().time() + self._budget
         for filter_ in filters:
             await self._ask(filter_, case, deadline)
-        return Screening(exchange, message, case.facts, decide(ruleset, case.facts), case.evidence)
+        if message.heavy:  # patterns over megabytes of text would hold the event loop
+            verdict = await self._lookups.in_thread(decide, ruleset, case.facts)
+        else:
+            verdict = decide(ruleset, case.facts)
+        return Screening(exchange, message, case.facts, verdict, case.evidence)
 
     async def _ask(self, filter_: Filter, case: Case, deadline: float) -> None:
         try:
