@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import structlog
 
+from gateway.errors import SekishoError
 from gateway.intake.smtp.context import Context, Policy, Receive
 from gateway.intake.smtp.limits import Connections, Memory
 from gateway.intake.smtp.session import Session
@@ -16,8 +18,20 @@ from gateway.intake.smtp.tls import Certificates
 from gateway.intake.smtp.wire import Phase
 from gateway.model.settings import Listen, Settings, Smtp
 from gateway.model.smtp_reply import SmtpReply
+from gateway.text import Text
 
 BACKLOG = 1024
+
+_NO_LISTENER = Text("{address} で待ち受けられません: {why}", "cannot listen on {address}: {why}")
+_NO_LISTENER_MEND = Text(
+    "smtp.listen のアドレスを確かめ、同じポートを使っているプログラムを終了してください。"
+    "1024 より小さいポートには権限が必要です。",
+    "check the address in smtp.listen, and end the program that uses the port; ports below 1024 need a privilege",
+)
+
+
+class ListenError(SekishoError):
+    """An address of `smtp.listen` cannot be had."""
 
 
 def _always() -> SmtpReply | None:
@@ -28,7 +42,7 @@ class SmtpServer:
     """Listens, and gives each message to `receive`, whose reply the peer gets.
 
     `ready_to_accept` is asked at each MAIL; a reply it gives (disk full, say) refuses the transaction before its
-    content comes. `start` raises OSError where an address cannot be had and TlsError where the certificate is unusable.
+    content comes. `start` raises ListenError where an address cannot be had and TlsError where the certificate is unusable.
     """
 
     def __init__(
@@ -68,7 +82,7 @@ class SmtpServer:
         try:
             for listen in self._smtp.listen:
                 tls = listen.implicit_tls
-                server = await loop.create_server(_factory(context, tls), listen.host, listen.port, backlog=BACKLOG)
+                server = await _listen(loop, _factory(context, tls), listen)
                 self._servers.append(server)
                 names = (sock.getsockname() for sock in server.sockets)
                 bound.extend(Listen(name[0], name[1], tls) for name in names)
@@ -139,6 +153,14 @@ class SmtpServer:
         for server in self._servers:
             server.close()
         self._servers.clear()
+
+
+async def _listen(loop: asyncio.AbstractEventLoop, factory: Callable[[], Session], at: Listen) -> asyncio.Server:
+    try:
+        return await loop.create_server(factory, at.host, at.port, backlog=BACKLOG)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise ListenError(_NO_LISTENER.with_(address=f"{at.host}:{at.port}", why=why), _NO_LISTENER_MEND) from error
 
 
 def _smtp(settings: Settings) -> Smtp:
