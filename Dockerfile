@@ -31,6 +31,6 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 25
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 CMD ["sekisho", "status", "--json"]
+HEALTHCHECK --interval=60s --timeout=15s --start-period=30s --retries=3 CMD ["sekisho", "status", "--alive", "--json"]
 ENTRYPOINT ["sekisho"]
 CMD ["run"]

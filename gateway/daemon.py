@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
@@ -16,7 +15,7 @@ from filters.api import Lookups
 from filters.registry import FILTERS
 from gateway.clients.dns import Resolver
 from gateway.delivery import DeliveryService
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Refused
 from gateway.evidence.checkpoint import make_checkpoint
 from gateway.evidence.note import load_key
 from gateway.intake.judge import Judge
@@ -27,6 +26,7 @@ from gateway.model.settings import Settings
 from gateway.model.smtp_reply import STORAGE_FULL, SmtpReply
 from gateway.ops.disk import database_folder, free_bytes
 from gateway.ops.housekeeping import Chore, keep_house
+from gateway.ops.places import checkpoint_files
 from gateway.ops.systemd import Systemd
 from gateway.ops.threads import WorkerThreads
 from gateway.replies import notices
@@ -36,6 +36,7 @@ from gateway.screening.screener import Screener
 from gateway.store.engine import Store, open_store
 from gateway.store.gateway_events import GatewayEvent, Heartbeat, RulesChanged, SendDraft
 from gateway.store.records import StoreRecords
+from gateway.text import Text
 
 logger = structlog.get_logger()
 
@@ -43,6 +44,14 @@ DRAIN = 25.0  # seconds that mail on its way may take at a stop; systemd waits 9
 CHECKPOINT_EVERY = 3600.0
 HEARTBEAT_EVERY = 10.0
 DISK_EVERY = 5.0
+
+_NO_LISTENER = Text(
+    "smtp.listen のアドレスで待ち受けられません（{why}）。", "an address of smtp.listen cannot be had ({why})"
+)
+_NO_LISTENER_MEND = Text(
+    "ほかのプログラムが使っていないか確かめてください。1023 番以下のポートには権限が要ります（docs/sekisho.service）。",
+    "see whether another program has it; ports below 1024 need a capability (docs/sekisho.service)",
+)
 
 
 class Daemon:
@@ -101,20 +110,25 @@ class Daemon:
             server = None
             if settings.smtp is not None:
                 server = SmtpServer(settings, receiver, ready_to_accept=self._ready_to_accept)
-                await server.start()
+                await _open(server)
                 stack.push_async_callback(server.stop, DRAIN)
                 self.addresses = tuple(f"{a.host}:{a.port}" for a in server.addresses)
+
+            async def beat() -> None:
+                await self._heartbeat(store, server, records.blocklist.loaded)
+
             chores = [
                 Chore("rules", 0.0, rulebook.watch),
                 Chore("checkpoint", CHECKPOINT_EVERY, checkpoint),
-                Chore("heartbeat", HEARTBEAT_EVERY, lambda: self._heartbeat(store, server)),
+                Chore("heartbeat", HEARTBEAT_EVERY, beat),
                 Chore("disk", DISK_EVERY, self._look_at_disk),
             ]
             if self._systemd.watchdog_interval:
                 chores.append(Chore("watchdog", self._systemd.watchdog_interval, self._alive))
             house = asyncio.create_task(keep_house(chores), name="house")
             self._on_signals(rulebook, templates, server)
-            await self._heartbeat(store, server)
+            await checkpoint()  # what a crash left unsealed
+            await beat()
             logger.info("ready", listen=list(self.addresses), node=self.node, ruleset=rulebook.current.hash)
             self._systemd.ready(", ".join(self.addresses))
             self.ready.set()
@@ -172,12 +186,13 @@ class Daemon:
             logger.warning("disk_low" if low else "disk_recovered", free=free, folder=str(folder))
         self._disk_low = low
 
-    async def _heartbeat(self, store: Store, server: SmtpServer | None) -> None:
+    async def _heartbeat(self, store: Store, server: SmtpServer | None, blacklist: bool) -> None:
         numbers = server.numbers() if server else {}
         beat = {
             "pid": os.getpid(),
             "listen": list(self.addresses),
             "disk_low": self._disk_low,
+            "blacklist": blacklist,
             "smtp": numbers,
             "at": datetime.now(UTC).isoformat(),
         }
@@ -195,7 +210,9 @@ class Daemon:
             await store.committer.submit(SendDraft(draft))
 
 
-def checkpoint_files(settings: Settings) -> tuple[Path, Path]:
-    """The signing key and the list of checkpoints: beside an embedded database, else in `data` beside the config."""
-    folder = database_folder(settings.storage.database) or settings.base / "data"
-    return folder / "checkpoint.key", folder / "checkpoints.txt"
+async def _open(server: SmtpServer) -> None:
+    """Open the listeners; raises `Refused` where an address cannot be had."""
+    try:
+        await server.start()
+    except OSError as error:
+        raise Refused(_NO_LISTENER.with_(why=error.strerror or error), _NO_LISTENER_MEND) from error

@@ -13,8 +13,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
-
 from gateway.cli.context import Context, current, enter
 from gateway.cli.demo_report import show_replies, show_table, wait_until_settled
 from gateway.cli.output import emit, say
@@ -72,7 +70,7 @@ _DIED = Text("ゲートウェイが起動しませんでした: {said}", "the ga
 MARK = ".sekisho-demo"
 
 
-async def demo(*, dir: Annotated[Path, Parameter(help="working folder")] = Path("demo")) -> int:
+async def demo(*, dir: Annotated[Path, Text("作業用のフォルダー", "The folder to work in.")] = Path("demo")) -> int:
     """Start a gateway, send sample customers through it, show what happened and why, verify the records."""
     context = current()
     language = context.language

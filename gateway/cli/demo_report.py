@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from gateway.cli.context import current
-from gateway.cli.explain import THEN
 from gateway.cli.output import console, printable, table
+from gateway.cli.words import THEN
 from gateway.store.engine import Store, open_store
 from gateway.store.tables import message, queue
 from gateway.testing.customers import Customer

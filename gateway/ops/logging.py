@@ -32,5 +32,5 @@ def configure(settings: Log, stream: Any = None) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for name in ("mail.log", "mail.debug", "asyncio", "aiosqlite", "aiosmtplib"):
+    for name in ("mail.log", "mail.debug", "asyncio", "aiosqlite"):
         logging.getLogger(name).setLevel(logging.ERROR)
