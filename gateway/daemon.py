@@ -41,6 +41,7 @@ from gateway.text import Text
 logger = structlog.get_logger()
 
 DRAIN = 25.0  # seconds that mail on its way may take at a stop; systemd waits 90
+LEAST_DRAIN = 3.0  # of these, for deliveries under way when peers took all the rest
 CHECKPOINT_EVERY = 3600.0
 HEARTBEAT_EVERY = 10.0
 DISK_EVERY = 5.0
@@ -137,9 +138,11 @@ class Daemon:
             self._systemd.stopping()
             house.cancel()
             await asyncio.gather(house, return_exceptions=True)
+            loop = asyncio.get_running_loop()
+            ends = loop.time() + DRAIN
             if server is not None:
                 await server.stop(DRAIN)
-            await delivery.stop(DRAIN)
+            await delivery.stop(max(ends - loop.time(), LEAST_DRAIN))
             await store.committer.submit(GatewayEvent("stop", self.node, rulebook.current))
             await checkpoint()
         logger.info("stopped")

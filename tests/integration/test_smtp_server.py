@@ -80,7 +80,7 @@ async def test_start_opens_all_listeners_or_none() -> None:
     async with house() as here:
         taken = Smtp(listen=(Listen("127.0.0.1", 0), Listen("127.0.0.1", here.port)))
         server = SmtpServer(settings_of(taken), _ok)
-        with pytest.raises(ListenError, match="(?i)address already in use"):
+        with pytest.raises(ListenError, match=r"(?i)address already in use"):
             await server.start()
         assert server.addresses == ()
         assert (await (await connect(here.port)).line()).startswith("220")

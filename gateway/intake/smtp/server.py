@@ -42,7 +42,8 @@ class SmtpServer:
     """Listens, and gives each message to `receive`, whose reply the peer gets.
 
     `ready_to_accept` is asked at each MAIL; a reply it gives (disk full, say) refuses the transaction before its
-    content comes. `start` raises ListenError where an address cannot be had and TlsError where the certificate is unusable.
+    content comes. `start` raises ListenError where an address cannot be had and TlsError where the certificate cannot
+    be used.
     """
 
     def __init__(
