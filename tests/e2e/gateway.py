@@ -108,6 +108,10 @@ class Gateway:
         if rules is not None:
             self.rules.write_text(rules, encoding="utf-8")
 
+    def set(self, **settings: Any) -> None:
+        """Change settings in the config file."""
+        self.config.write_text(yaml.safe_dump(merged(self.settings, settings), allow_unicode=True), encoding="utf-8")
+
     def start(self, *, wait: bool = True) -> Gateway:
         """Start it and wait for its ready line; RuntimeError with its log where it ends instead."""
         module = "tests.e2e.launcher" if self.environ else "gateway"

@@ -1,7 +1,7 @@
 """`sekisho run` in which a test can shift the clock and list what is still at work; nothing else differs.
 
 SEKISHO_TEST_CLOCK names a file with seconds that are added to every clock, read again whenever it changes; the queue
-is then polled often. On SIGUSR1 the names of all unfinished tasks go into the file that SEKISHO_TEST_TASKS names.
+is then polled often. SEKISHO_TEST_DRAIN is how many seconds a stop may drain. On SIGUSR1 the names of all unfinished tasks go into the file that SEKISHO_TEST_TASKS names.
 """
 
 from __future__ import annotations
@@ -55,12 +55,14 @@ class ObservedDaemon(run.Daemon):
 
 def prepare() -> None:
     """Put the test's means in place."""
+    daemon: Any = importlib.import_module("gateway.daemon")
+    if "SEKISHO_TEST_DRAIN" in os.environ:
+        daemon.DRAIN = float(os.environ["SEKISHO_TEST_DRAIN"])
     if "SEKISHO_TEST_CLOCK" in os.environ:
         ShiftedClock.file = Path(os.environ["SEKISHO_TEST_CLOCK"])
         for name in CLOCKED:
             importlib.import_module(name).datetime = ShiftedClock  # type: ignore[attr-defined]
-        daemon = importlib.import_module("gateway.daemon")
-        daemon.DeliveryService = functools.partial(daemon.DeliveryService, poll=POLL)  # type: ignore[attr-defined]
+        daemon.DeliveryService = functools.partial(daemon.DeliveryService, poll=POLL)
     if "SEKISHO_TEST_TASKS" in os.environ:
         run.Daemon = ObservedDaemon  # type: ignore[misc]
 
