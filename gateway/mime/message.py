@@ -23,6 +23,7 @@ class Message:
         if b"\r" in raw and b"\n" not in raw:
             raw = raw.replace(b"\r", b"\n")  # line ends of old Mac files
         self.raw = raw
+        self._boxes: dict[str, tuple[Mailbox, ...]] = {}
 
     @cached_property
     def _top(self) -> tuple[Headers, int]:
@@ -52,7 +53,10 @@ class Message:
 
     def addresses(self, name: str) -> tuple[Mailbox, ...]:
         """The mailboxes of every field of this name, in order."""
-        return tuple(box for value in self.headers.raw(name) for box in parse_addresses(value))
+        found = self._boxes.get(name)
+        if found is None:
+            found = self._boxes[name] = tuple(box for v in self.headers.raw(name) for box in parse_addresses(v))
+        return found
 
     @cached_property
     def heavy(self) -> bool:

@@ -52,11 +52,14 @@ _WEAK_HEADING: Final = re.compile(
     re.IGNORECASE,
 )
 # One look at a line that tells most of them apart from every heading.
-_HINT: Final = re.compile(
-    r"[:：。]\s*$|^[\s>]*(?:[-_=*━─－ー]{2}|転送)|^[\s>*]*(?:from|von|de|差出人|送信者|発信者)\b"
-    r"|^[\s>]*(?:on\b|.{0,60}\d[年/.-])",
-    re.IGNORECASE,
+_HINTS: Final = (
+    r"(?:[:：]|(?:書きました|メール|メッセージ|wrote|writes|écrit)[ \t]{0,9}。)[ \t\u3000]{0,99}$"
+    r"|^[ \t\u3000>]{0,99}(?:[-_=*━─－ー]{2}|転送)|^[ \t\u3000>*]{0,99}(?:from|von|de|差出人|送信者|発信者)\b"
+    r"|^[ \t\u3000>]{0,99}(?:on\b|.{0,60}\d[年/.-])"
 )
+_HINT: Final = re.compile(_HINTS, re.IGNORECASE)
+# The same over a whole text, with quoted lines: most mails have none of all this and need no walk through their lines.
+_ANYWHERE: Final = re.compile(rf"{_QUOTED.pattern}|{_HINTS}", re.IGNORECASE | re.MULTILINE)
 _SENT: Final = re.compile("送信|sent|envoy|gesendet|outlook", re.IGNORECASE)
 _SENT_FROM: Final = re.compile(
     r"^\s*(?:(?:sent|envoyé|gesendet) (?:from|via|using|by|depuis|mit|von) .{1,80}|get outlook for .{1,40}"
@@ -74,9 +77,11 @@ _CONTACT: Final = re.compile(
 
 def written(text: str) -> str:
     """`text` without what somebody else wrote and without the signature; linear time, never raises."""
-    lines = text[: limits.TEXT_BYTES].split("\n")
-    kept = _without_quotes(lines)
-    kept = _without_signature(kept)
+    text = text[: limits.TEXT_BYTES]
+    kept = text.split("\n")
+    if _ANYWHERE.search(text):
+        kept = _without_quotes(kept)
+    kept = _without_signature(kept, sent=_SENT.search(text) is not None)
     return "\n".join(kept).strip()
 
 
@@ -155,11 +160,14 @@ def _weak_heading(lines: list[str], at: int) -> int:
     return 0
 
 
-def _without_signature(lines: list[str]) -> list[str]:
+def _without_signature(lines: list[str], *, sent: bool) -> list[str]:
+    """`sent`: the text says somewhere that it was sent from a device or a program."""
     end = len(lines)
     while end and not lines[end - 1].strip():
         end -= 1
-    lines = [line for line in lines[:end] if len(line) > 120 or not (_SENT.search(line) and _SENT_FROM.match(line))]
+    lines = lines[:end]
+    if sent:
+        lines = [line for line in lines if len(line) > 120 or not (_SENT.search(line) and _SENT_FROM.match(line))]
     for at in range(max(0, len(lines) - SIGNATURE_LINES - 1), len(lines)):
         if _DELIMITER.match(lines[at]):
             return lines[:at]
