@@ -1,7 +1,8 @@
 """`sekisho run` in which a test can shift the clock and list what is still at work; nothing else differs.
 
-SEKISHO_TEST_CLOCK names a file with seconds that are added to every clock, read again whenever it changes; the queue
-is then polled often. SEKISHO_TEST_DRAIN is how many seconds a stop may drain. On SIGUSR1 the names of all unfinished tasks go into the file that SEKISHO_TEST_TASKS names.
+SEKISHO_TEST_CLOCK names a file with seconds that are added to every clock, read again each time; the queue is then
+polled often. SEKISHO_TEST_DRAIN is how many seconds a stop may drain. On SIGUSR1 the names of all unfinished tasks go
+into the file that SEKISHO_TEST_TASKS names.
 """
 
 from __future__ import annotations
