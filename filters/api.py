@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -10,12 +10,26 @@ from typing import Protocol, TypeVar
 from gateway.mime.message import Message
 from gateway.model.exchange import Exchange
 from gateway.model.fact import Fact, FactSpec
-from gateway.model.lookup import BlockEntry, DnsAnswer, Seen
+from gateway.model.lookup import NOT_ASKED, BlockEntry, DnsAnswer, KnownPerson, Scan, Seen
 from gateway.model.rule import RuleSet
 from gateway.model.settings import Settings
 from gateway.text import Text
 
-__all__ = ["BlockEntry", "Case", "Dns", "DnsAnswer", "Filter", "Lookups", "Records", "Seen", "Threads", "fact"]
+__all__ = [
+    "BlockEntry",
+    "Case",
+    "Dns",
+    "DnsAnswer",
+    "Filter",
+    "KnownPerson",
+    "Lookups",
+    "Records",
+    "Scan",
+    "Scanners",
+    "Seen",
+    "Threads",
+    "fact",
+]
 
 T = TypeVar("T")
 
@@ -38,6 +52,12 @@ class Records(Protocol):
     async def mails_from(self, sender: str, since: datetime) -> int:
         """How many mails of this folded sender were received since then."""
 
+    async def complaints(self, sender: str, order: str) -> frozenset[bytes]:
+        """Digests of the complaints on an order (`order_key`) by the person to whom this folded sender belongs."""
+
+    async def people_named(self, keys: Collection[str]) -> Sequence[KnownPerson]:
+        """Persons on record whose name has one of these keys (`gateway.model.names`); quick where there is none."""
+
 
 class Dns(Protocol):
     """Asynchronous DNS with a cache; never raises, never takes longer than the configured time."""
@@ -53,6 +73,28 @@ class Threads(Protocol):
         """Run `function(*arguments)` in a worker thread."""
 
 
+class Scanners(Protocol):
+    """Programs beside the gateway that judge a message; never raise, never take longer than the configured time."""
+
+    async def spam(self, exchange: Exchange) -> Scan:
+        """What rspamd says."""
+
+    async def virus(self, exchange: Exchange) -> Scan:
+        """What ClamAV says."""
+
+
+class NoScanners:
+    """No program is asked, as in rule tests."""
+
+    async def spam(self, exchange: Exchange) -> Scan:
+        """Not asked."""
+        return NOT_ASKED
+
+    async def virus(self, exchange: Exchange) -> Scan:
+        """Not asked."""
+        return NOT_ASKED
+
+
 @dataclass(frozen=True)
 class Lookups:
     """Everything outside the message that a filter may ask."""
@@ -60,6 +102,7 @@ class Lookups:
     records: Records
     dns: Dns
     in_thread: Threads
+    scanners: Scanners = field(default_factory=NoScanners)
 
 
 @dataclass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from filters.api import BlockEntry, DnsAnswer, Lookups, Seen
+from filters.api import BlockEntry, DnsAnswer, KnownPerson, Lookups, Seen
 
 T = TypeVar("T")
 
@@ -33,6 +33,14 @@ class NoRecords:
     async def mails_from(self, sender: str, since: datetime) -> int:
         """No mail was received."""
         return 0
+
+    async def complaints(self, sender: str, order: str) -> frozenset[bytes]:
+        """Nobody complained."""
+        return frozenset()
+
+    async def people_named(self, keys: Collection[str]) -> Sequence[KnownPerson]:
+        """Nobody is known."""
+        return ()
 
 
 class NoDns:

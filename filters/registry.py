@@ -7,6 +7,7 @@ from filters.authentication import AuthenticationFilter
 from filters.automation import Automation
 from filters.blacklist import BlacklistFilter
 from filters.content import Content
+from filters.orders import OrdersFilter
 from filters.phrases import PhrasesFilter
 from filters.sender import SenderFilter
 from filters.sender_ip import SenderIpFilter
@@ -21,6 +22,7 @@ FILTERS: tuple[Filter, ...] = (
     SenderIpFilter(),
     BlacklistFilter(),
     VolumeFilter(),
+    OrdersFilter(),
     AuthenticationFilter(),
 )
 

@@ -18,6 +18,12 @@ def pairs(name: str) -> dict[str, str]:
     return {row[0]: row[1] for row in _rows(name)}
 
 
+@cache
+def lines(name: str) -> tuple[str, ...]:
+    """The lines of the list `name` (`grievances`), blanks within them kept."""
+    return tuple(" ".join(row) for row in _rows(name))
+
+
 def listed(domain: str, name: str) -> str | None:
     """The entry of the list that is `domain` or a parent of it, None where there is none; `domain` is folded."""
     entries = domains(name)

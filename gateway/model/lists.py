@@ -147,10 +147,13 @@ def fold_text(text: str) -> str:
     """Text as rules compare it: NFKC, case folded, zero-width characters removed."""
     if text.isascii():
         return text.lower()
+    return _nfkc(_nfkc(without_invisible(text)).casefold())
+
+
+def without_invisible(text: str) -> str:
+    """Text without the characters that are drawn with no width."""
     # looking is far quicker than changing, and most mail needs no change
-    if _INVISIBLE.search(text):
-        text = text.translate(ZERO_WIDTH)
-    return _nfkc(_nfkc(text).casefold())
+    return text.translate(ZERO_WIDTH) if _INVISIBLE.search(text) else text
 
 
 def _nfkc(text: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+from gateway.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +39,29 @@ class DnsAnswer:
 
     status: str
     records: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """A person on record and the addresses that are known to be theirs, as canonical entries."""
+
+    name: str
+    entries: tuple[str, ...]  # address, @domain or *.domain
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scanner said. `asked` is whether it gave an answer; where it did not, `note` says why.
+
+    `score` is in thousandths of the scanner's points; `found` names what was found, "" for nothing.
+    """
+
+    asked: bool
+    score: int = 0
+    found: str = ""
+    note: Text | None = None
+    evidence: tuple[tuple[str, str], ...] = ()
+
+
+NOT_SET_UP: Final = Text("設定されていません（external）。", "not set up (external)")
+NOT_ASKED: Final = Scan(False, note=Text("ここでは検査しません。", "not asked here"))

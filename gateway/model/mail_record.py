@@ -10,6 +10,7 @@ from typing import Any
 from gateway.model.acceptance import Acceptance, Draft, ReplyPlan
 from gateway.model.envelope import Peer
 from gateway.model.fact import Fact, Unknown, Value
+from gateway.model.order import order_key
 from gateway.model.record import SafeRecord, time_text
 from gateway.model.verdict import ConditionTrace, RuleTrace, Verdict
 from gateway.text import Text
@@ -118,6 +119,22 @@ def message_columns(record: Mapping[str, Any]) -> dict[str, Any]:
         "rule": verdict["rule"] if came else "",
         "reply": record["reply"] if came else None,
     }
+
+
+def order_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of table `message_order` that follow from a record `mail.in`."""
+    numbers = record["facts"].get("order", {}).get("value")
+    if not isinstance(numbers, list):
+        return []
+    said = record["evidence"].get("complaint")
+    complaint = bytes.fromhex(said) if said else None
+    keys = dict.fromkeys(clean(order_key(number)) for number in numbers)
+    at = datetime.fromisoformat(record["received_at"])
+    return [
+        {"message": record["id"], "order_key": key, "sender": record["sender"], "complaint": complaint, "at": at}
+        for key in keys
+        if key
+    ]
 
 
 def reply_json(plan: ReplyPlan, why: Text, language: str, *, sent: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.model.address import ZERO_WIDTH
+from gateway.model.lists import without_invisible
 
 LONGEST: Final = 64  # characters of an order number
 
@@ -33,14 +33,18 @@ class Orders:
     custom: tuple[str, ...] = ()
 
 
-_DASHES = re.compile(r"(?<=[0-9A-Za-z])[\u2010-\u2015\u2212\u30fc\uff70\u2500](?=[0-9A-Za-z])")
+_DASH = re.compile("[\u2010-\u2015\u2212\u30fc\uff70\u2500]")
+_DASH_WITHIN = re.compile(rf"(?<=[0-9A-Za-z]){_DASH.pattern}(?=[0-9A-Za-z])")
 
 
 def order_text(text: str) -> str:
     """Text as order numbers are looked for: NFKC, without invisible characters, every dash within a number a hyphen."""
     if text.isascii():
         return text
-    return _DASHES.sub("-", unicodedata.normalize("NFKC", _DASHES.sub("-", text.translate(ZERO_WIDTH))))
+    plain = without_invisible(text)
+    if not unicodedata.is_normalized("NFKC", plain):
+        plain = unicodedata.normalize("NFKC", plain)
+    return _DASH_WITHIN.sub("-", plain) if _DASH.search(plain) else plain
 
 
 def order_key(number: str) -> str:

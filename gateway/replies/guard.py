@@ -177,7 +177,7 @@ def _draft(
 def _values(facts: Facts, message: Message, exchange: Exchange, settings: Settings) -> Mapping[str, object]:
     """What a template can say; its keys are those of `templates.VARIABLES`."""
     boxes = message.addresses("from")[:1]
-    order = facts.get("order", Fact(None)).value
+    orders = facts.get("order", Fact(None)).value
     return {
         "shop": {"name": settings.shop.name, "contact": settings.shop.contact},
         "id": exchange.id,
@@ -185,5 +185,5 @@ def _values(facts: Facts, message: Message, exchange: Exchange, settings: Settin
         "sender": boxes[0].address if boxes else exchange.envelope.mail_from,
         "sender_name": boxes[0].name if boxes else "",
         "received_at": local_time(exchange.received_at, settings),
-        "order": order if isinstance(order, str) else "",
+        "order": orders[0] if isinstance(orders, tuple) and orders else "",
     }

@@ -23,7 +23,7 @@ from gateway.text import Text
 logger = structlog.get_logger()
 
 # What the guard asks of every message before a reply, and what each record names, whether or not a rule does.
-ALWAYS = frozenset({"sender", "peer_ip", "origin_ip", "automatic", "authenticated", "subject", "blocked"})
+ALWAYS = frozenset({"sender", "peer_ip", "origin_ip", "automatic", "authenticated", "subject", "blocked", "order"})
 
 _LATE = Text("時間内に調べ終わりませんでした。", "it could not be found out in time")
 _BROKEN = Text("調べる途中で問題が起きました。", "something went wrong while it was found out")

@@ -10,12 +10,12 @@ from typing import Any
 
 from gateway.model.acceptance import Acceptance, Accepted, Draft, Leased
 from gateway.model.exchange import Exchange
-from gateway.model.mail_record import clean, incoming, message_columns, outgoing, reply_json
+from gateway.model.mail_record import clean, incoming, message_columns, order_rows, outgoing, reply_json
 from gateway.model.verdict import Outcome
 from gateway.store import body as bodies
 from gateway.store.batch import Batch
 from gateway.store.reply_history import withheld
-from gateway.store.tables import body, message, queue, reply, sender_origin
+from gateway.store.tables import body, message, message_order, queue, reply, sender_origin
 from gateway.text import Text
 
 Claim = Callable[[Batch, Exchange], Awaitable[None]]
@@ -29,7 +29,7 @@ _STATE = {
 
 
 class Accept:
-    """Message, body, facts, verdict, evidence, sender's origin, reply decision, drafts and queue entries.
+    """Message, body, facts, verdict, evidence, sender's origin, orders, reply decision, drafts and queue entries.
 
     Queue entries are leased to `node` for `lease`. `relayed` and `removed` are what relay_copy of `gateway.mime.relay`
     gave for `authserv_id`: the bytes that are passed on, and the header fields that were taken out. `claim` is done
@@ -80,6 +80,8 @@ class Accept:
         )
         batch.insert(body, {"message": exchange.id, "zstd": self._packed})
         self._remember_origin(batch, columns)
+        for row in order_rows(record):
+            batch.insert(message_order, row)
         leased = [
             self._queue(batch, d.id, d.kind, d.target, d.message, d.mail_from, d.recipients, self._relayed)
             for d in acceptance.dispatches

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
-from gateway.model.lookup import BlockEntry, Seen
+from gateway.model.entry import Who
+from gateway.model.lookup import BlockEntry, KnownPerson, Seen
 from gateway.model.origin import Trust
 from gateway.store.blocklist import Blocklist
 from gateway.store.engine import Store
-from gateway.store.tables import message, sender_origin
+from gateway.store.person_names import PersonNames
+from gateway.store.tables import block_entry, message, message_order, sender_origin
 
 # Where somebody wrote from counts only where it is proven, and is that person's alone.
 _PROVEN = (Trust.PEER.value, Trust.PROVIDER.value)
 _MOST_SENDERS = 500
 _MOST_ENTRIES = 5
+_MOST_COMPLAINTS = 1000  # by one person on one order
 
 
 class StoreRecords:
@@ -25,6 +28,7 @@ class StoreRecords:
     def __init__(self, store: Store, blocklist: Blocklist | None = None) -> None:
         self._store = store
         self.blocklist = blocklist or Blocklist(store)
+        self._names = PersonNames(store)
 
     async def start(self) -> None:
         """Begin to load and follow the blacklist in the background."""
@@ -83,3 +87,25 @@ class StoreRecords:
         )
         async with self._store.read() as connection:
             return int((await connection.execute(statement)).scalar_one())
+
+    async def complaints(self, sender: str, order: str) -> frozenset[bytes]:
+        """Digests of the complaints on an order by the person to whom this folded sender belongs."""
+        theirs = block_entry.alias()
+        persons = select(block_entry.c.person).where(block_entry.c.value == sender, block_entry.c.person.is_not(None))
+        others = select(theirs.c.value).where(theirs.c.who == Who.ADDRESS.value, theirs.c.person.in_(persons))
+        statement = (
+            select(message_order.c.complaint)
+            .distinct()
+            .where(
+                message_order.c.order_key == order,
+                message_order.c.complaint.is_not(None),
+                or_(message_order.c.sender == sender, message_order.c.sender.in_(others)),
+            )
+            .limit(_MOST_COMPLAINTS)
+        )
+        async with self._store.read() as connection:
+            return frozenset((await connection.execute(statement)).scalars())
+
+    async def people_named(self, keys: Collection[str]) -> Sequence[KnownPerson]:
+        """Persons on record whose name has one of these keys; quick where there is none."""
+        return await self._names.named(keys)

@@ -18,11 +18,12 @@ from gateway.model.address import fold_address
 from gateway.model.entry import Entry, Who, parse_entry
 from gateway.model.lists import fold_text
 from gateway.model.network import canonical_ip
+from gateway.model.order import order_key
 from gateway.store.body import unpack
 from gateway.store.engine import Store
 from gateway.store.people import fold_name
 from gateway.store.queue import QueueRow, list_queue
-from gateway.store.tables import block_entry, body, log, message, person
+from gateway.store.tables import block_entry, body, log, message, message_order, person
 from gateway.text import Text
 
 PAGE = 4000  # rows looked at between two turns of the event loop
@@ -45,12 +46,14 @@ class Query:
     """What is looked for; everything given must hold. Times are inclusive at the start, exclusive at the end.
 
     `address` may be an address, `@domain` or `*.domain`, as sender, recipient or in From; `ip` an IP or a network;
-    `subject` a part of the subject, whatever the case and width of its letters; `id` an exchange id or a number.
+    `subject` a part of the subject, whatever the case and width of its letters; `order` an order number that the mail,
+    or the one that it answers, names; `id` an exchange id or a number.
     """
 
     address: str = ""
     ip: str = ""
     subject: str = ""
+    order: str = ""
     since: datetime | None = None
     until: datetime | None = None
     then: str = ""
@@ -234,6 +237,9 @@ async def _conditions(connection: AsyncConnection, query: Query) -> tuple[list[A
         _at_ip(where, fits, query.ip)
     if query.person:
         where.append(await _of_person(connection, query.person))
+    if query.order:
+        named = select(message_order.c.message).where(message_order.c.order_key == order_key(query.order))
+        where.append(or_(message.c.id.in_(named), message.c.about.in_(named)))
     if query.subject:
         part = fold_text(query.subject)
         fits.append(lambda row: part in fold_text(row.subject or ""))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from filters.api import BlockEntry, Case, DnsAnswer, Filter, Lookups, Seen
+from filters.api import BlockEntry, Case, DnsAnswer, Filter, KnownPerson, Lookups, Seen
 from filters.offline import InLine
 from gateway.mime.message import Message
 from gateway.model.entry import address_keys, ip_keys
 from gateway.model.envelope import Envelope, Peer
 from gateway.model.exchange import Exchange
 from gateway.model.fact import Fact
+from gateway.model.names import name_keys
 from gateway.model.network import parse_network
 from gateway.model.rule import RuleSet
 from gateway.model.settings import Settings, Smtp
@@ -29,6 +30,8 @@ class FakeRecords:
     origins: Mapping[tuple[str, str], Seen] = field(default_factory=dict)  # by sender and IP
     others: int = 0
     mails: Sequence[tuple[str, datetime]] = ()
+    complained: Mapping[tuple[str, str], frozenset[bytes]] = field(default_factory=dict)  # by sender and order
+    people: Sequence[KnownPerson] = ()
     asked: list[str] = field(default_factory=list)
 
     async def blocks(self, address: str = "", ip: str = "") -> Sequence[BlockEntry]:
@@ -49,6 +52,13 @@ class FakeRecords:
 
     async def mails_from(self, sender: str, since: datetime) -> int:
         return sum(one == sender and at >= since for one, at in self.mails)
+
+    async def complaints(self, sender: str, order: str) -> frozenset[bytes]:
+        self.asked.append(f"complaints {sender} {order}")
+        return self.complained.get((sender, order), frozenset())
+
+    async def people_named(self, keys: Collection[str]) -> Sequence[KnownPerson]:
+        return [person for person in self.people if set(keys) & set(name_keys(person.name))]
 
 
 class FakeDns:
