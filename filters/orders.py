@@ -138,16 +138,15 @@ def _compiled(orders: Orders) -> tuple[re2._Regexp, ...]:
 
 def _read(message: Message, orders: Orders) -> tuple[tuple[str, ...], bool, str, bytes]:
     """The orders, whether only quoted words name them, and of a complaint its word and digest."""
-    own = f"{message.subject}\n{message.written()}"
-    found, quoted = orders_in(own, orders), False
-    if not found:
-        found = orders_in(message.body(), orders)
-        quoted = bool(found)
-    if not found:
+    everywhere = orders_in(f"{message.subject}\n{message.body()}", orders)
+    if not everywhere:  # most mail: what is quoted need not be told apart
         return (), False, "", b""
+    own = f"{message.subject}\n{message.written()}"
+    found = orders_in(own, orders)
+    quoted = not found
     word = complaints.grievance(own)
     # the subject of a thread grows marks (Re:, Fwd:), so where there is a text that alone tells complaints apart
-    return found, quoted, word, complaints.digest(message.written() or own) if word else b""
+    return found or everywhere, quoted, word, complaints.digest(message.written() or own) if word else b""
 
 
 def _order_fact(found: tuple[str, ...], quoted: bool) -> Fact:
