@@ -1,0 +1,1 @@
+"""The bundle for a lawyer: selection, exhibits, tables, proofs, packing."""
