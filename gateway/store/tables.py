@@ -98,6 +98,7 @@ checkpoint = Table(
     Column("at", UtcTime, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("note", Text, nullable=False),  # C2SP tlog-checkpoint with its signature
+    Column("ecdsa", LargeBinary),  # ECDSA P-256 over the whole note, DER; null where the key did not exist yet
 )
 
 # Which sender wrote from which origin IP, and when.
@@ -246,4 +247,86 @@ imap_mail = Table(
     Index(None, "account", "sha256"),
     Index(None, "account", "state", "next_at"),
     Index(None, "message"),
+)
+
+# What somebody outside said about a checkpoint: a time stamp, or that it was mailed to somebody.
+anchor = Table(
+    "anchor",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # of its log record
+    Column("kind", Text, nullable=False),  # rfc3161 | mail
+    Column("size", BigInteger, nullable=False),  # of the checkpoint
+    Column("at", UtcTime, nullable=False),
+    Column("target", Text, nullable=False),  # URL of the authority, or the addresses
+    Column("note", Text, nullable=False),  # the checkpoint's note as it was stamped or mailed
+    Column("request", LargeBinary),  # RFC 3161, DER
+    Column("response", LargeBinary),  # the authority's answer as it came, DER
+    Column("stamped_at", UtcTime),  # the authority's time
+    Column("authority", Text),  # PEM: the certificates it was judged by
+    Column("message", Text),  # the mail
+    Index(None, "size"),
+    Index(None, "kind", "at"),
+)
+
+# A case that somebody prepares or keeps: while it holds, nothing that belongs to it is deleted.
+case_file = Table(
+    "case_file",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("note", Text, nullable=False, default=""),
+    Column("since", UtcTime),
+    Column("until", UtcTime),
+    Column("hold", Boolean, nullable=False, default=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+)
+
+case_member = Table(
+    "case_member",
+    metadata,
+    Column("case", Text, ForeignKey("case_file.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),  # person | address | order | ip | phone | message
+    Column("value", Text, primary_key=True),  # canonical; of a person the id
+    Column("added_at", UtcTime, nullable=False),
+    Index(None, "kind", "value"),
+)
+
+# A telephone call as somebody noted it, with a recording where there is one.
+call = Table(
+    "call",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("number", Text, nullable=False),  # digits, "" where it was withheld
+    Column("person", Text, ForeignKey("person.id")),
+    Column("order_key", Text),
+    Column("summary", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Index(None, "at"),
+    Index(None, "number"),
+    Index(None, "person"),
+)
+
+recording = Table(
+    "recording",
+    metadata,
+    Column("call", Text, ForeignKey("call.id"), primary_key=True),
+    Column("name", Text, nullable=False),  # of the file
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("zstd", LargeBinary, nullable=False),
+)
+
+# What else is known of a person, beside the entries of the blacklist.
+person_trait = Table(
+    "person_trait",
+    metadata,
+    Column("person", Text, ForeignKey("person.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),  # name | address | ip | phone | order
+    Column("value", Text, primary_key=True),  # canonical
+    Column("added_at", UtcTime, nullable=False),
+    Index(None, "kind", "value"),
 )
