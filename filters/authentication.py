@@ -11,12 +11,13 @@ from filters import dmarc
 from filters.api import Case, DnsAnswer, fact
 from filters.arc_chain import NO_CHAIN, ArcResult, Chain, judge_chain, read_chain
 from filters.authentication_report import Findings
+from filters.authentication_results import provider_spf
 from filters.dkim_canon import Field, split_fields, value_of
 from filters.dkim_tags import BadTags, Signature, parse_signature
 from filters.dkim_verify import Bodies, Judged, judge
 from filters.origin import Outside, is_public
 from filters.sender import header_addresses
-from filters.sender_ip import outside_peer
+from filters.sender_ip import outside_peer, watched_account
 from filters.spf_check import SpfResult, check_spf
 from gateway.model.address import domain_of
 from gateway.model.fact import Fact
@@ -68,12 +69,13 @@ class AuthenticationFilter:
         client = outside_peer(case)
         from_domain = _from_domain(case)
         signed = _read(case)
-        judged_client = bool(client.ip) and is_public(client.ip)
+        said = _said_by_provider(case, client)
+        judged_client = said is not None or (bool(client.ip) and is_public(client.ip))
         if judged_client or signed.signatures:
             if not dmarc.suffixes_loaded():
                 await case.lookups.in_thread(dmarc.load_suffixes)
             spf, (dkim, arc), policy = await asyncio.gather(
-                _spf(case, client if judged_client else None, deadline),
+                _spf(case, client if judged_client else None, deadline, said),
                 _signatures(case, signed, deadline),
                 _policy(case, from_domain, deadline),
             )
@@ -143,7 +145,20 @@ async def _within(deadline: float, work: Awaitable[T], late: T) -> T:
         return late
 
 
-async def _spf(case: Case, client: Outside | None, deadline: float) -> SpfResult:
+def _said_by_provider(case: Case, client: Outside) -> SpfResult | None:
+    """In a mailbox: the SPF result of the provider that the settings name; every other one is the sender's word."""
+    account = watched_account(case)
+    if account is None or not account.authentication_results_from:
+        return None
+    said = provider_spf(case.message, account.authentication_results_from, max(1, client.below))
+    if said is not None and said.identity == "mailfrom" and said.domain != domain_of(case.exchange.envelope.mail_from):
+        return None  # about another envelope sender than the one that an answer would go to
+    return said
+
+
+async def _spf(case: Case, client: Outside | None, deadline: float, said: SpfResult | None) -> SpfResult:
+    if said is not None:
+        return said
     if client is None:
         return UNJUDGED
     mail_from = case.exchange.envelope.mail_from

@@ -16,6 +16,7 @@ from gateway.model.network import Network, canonical_ip, parse_ip
 from gateway.model.origin import Origin, Trust
 
 PEER_SOURCE = "peer"
+MAILBOX_SOURCE = "mailbox"
 # Networks set aside for examples never occur on the real Internet; as origins they do no harm.
 _DOCUMENTATION = tuple(
     ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
@@ -77,6 +78,22 @@ def outside(envelope: Envelope, message: Message, trusted_relays: Sequence[Netwo
         if not _within(hop.ip, trusted_relays):
             return Outside(hop.ip, hop.helo, f"received[{number}]", number)
     return Outside("", "", PEER_SOURCE, 0)
+
+
+def before_provider(message: Message, relays: Sequence[Network]) -> Outside:
+    """For a mail in a mailbox: the hop before the provider's own, read from `Received` top down.
+
+    The provider's are those without a client, those by LMTP or from loopback, and those from `relays`. Whatever else
+    has no IP ends the search: nothing below it can be told from a forgery.
+    """
+    for number, hop in enumerate(hops(message), 1):
+        within = not (hop.ip or hop.helo) or hop.protocol.startswith("lmtp") or _is_loopback(hop.ip)
+        if within or _within(hop.ip, relays):
+            continue
+        if not hop.ip:
+            break
+        return Outside(hop.ip, hop.helo, f"received[{number}]", number)
+    return Outside("", "", MAILBOX_SOURCE, 0)
 
 
 def hops(message: Message) -> list[Hop]:
@@ -181,6 +198,10 @@ def is_public(ip: str) -> bool:
     except ValueError:
         return False
     return (address.is_global and not address.is_multicast) or any(address in network for network in _DOCUMENTATION)
+
+
+def _is_loopback(ip: str) -> bool:
+    return ip == "::1" or ip.startswith("127.")
 
 
 def _within(ip: str, networks: Iterable[Network]) -> bool:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from filters.api import Case, fact
-from filters.origin import Outside, claimed_origin, claims, is_really, outside, peer_origin, provider_claim
+from filters.origin import (
+    Outside,
+    before_provider,
+    claimed_origin,
+    claims,
+    is_really,
+    outside,
+    peer_origin,
+    provider_claim,
+)
 from filters.sender import recorded_sender
 from gateway.model.fact import Fact
 from gateway.model.origin import Origin, Trust
+from gateway.model.settings import Imap
 from gateway.text import Text
 
 # An IP from which more different senders wrote is a relay that many share, whatever it calls itself.
@@ -65,8 +75,18 @@ class SenderIpFilter:
 
 def outside_peer(case: Case) -> Outside:
     """The first hop outside the relays that the settings trust: for SPF, too, this is the client."""
+    account = watched_account(case)
+    if account is not None:
+        return before_provider(case.message, account.trusted_relays)
     smtp = case.settings.smtp
     return outside(case.exchange.envelope, case.message, smtp.trusted_relays if smtp else ())
+
+
+def watched_account(case: Case) -> Imap | None:
+    """The mailbox that the mail lies in, where it came by IMAP."""
+    if case.exchange.source != "imap":
+        return None
+    return next((account for account in case.settings.imap if account.name == case.exchange.account), None)
 
 
 async def _origin(case: Case, peer: Outside) -> Origin | None:

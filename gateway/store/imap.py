@@ -225,6 +225,7 @@ class FolderState:
     next_uid: int
     first_uid: int
     since: datetime | None
+    renumbered: bool
     seen_at: datetime
 
 
@@ -284,7 +285,7 @@ class Acted:
             row = (await batch.execute(select(imap_mail).where(_same(result.place)))).first()
             if row is None or row.state != "pending":
                 continue
-            values: dict[str, Any] = {"state": result.state, "attempts": row.attempts + 1}
+            values: dict[str, Any] = {"state": result.state}
             if result.new_uid:
                 values["new_uid"] = result.new_uid
             if result.note:
@@ -346,6 +347,24 @@ async def pending(store: Store, account: str, now: datetime, limit: int = _CHUNK
     where = and_(_M.account == account, _M.state == "pending", _M.next_at <= now)
     async with store.read() as connection:
         return (await connection.execute(select(imap_mail).where(where).order_by(_M.at, _M.uid).limit(limit))).all()
+
+
+async def known_bytes(store: Store, account: str, digests: Sequence[bytes]) -> dict[bytes, str]:
+    """Exchanges that are on record in the account, by the SHA-256 of their bytes."""
+    found: dict[bytes, str] = {}
+    where = and_(_M.account == account, _M.message.is_not(None))
+    async with store.read() as connection:
+        for start in range(0, len(digests), _CHUNK):
+            some = select(_M.sha256, _M.message).where(where, _M.sha256.in_(digests[start : start + _CHUNK]))
+            found.update({row.sha256: row.message for row in (await connection.execute(some)).all()})
+    return found
+
+
+async def size_and_digest(store: Store, id: str) -> tuple[int, bytes] | None:
+    """Size and SHA-256 of a message on record."""
+    async with store.read() as connection:
+        row = (await connection.execute(select(message.c.size, message.c.sha256).where(message.c.id == id))).first()
+    return (row.size, row.sha256) if row is not None else None
 
 
 async def recorded(store: Store, identifiers: Sequence[str], message_id: str) -> Sequence[Any]:

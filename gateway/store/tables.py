@@ -222,6 +222,7 @@ imap_folder = Table(
     Column("next_uid", BigInteger, nullable=False),
     Column("first_uid", BigInteger, nullable=False),  # mail below lay there before; it is never answered
     Column("since", UtcTime),  # mail below first_uid that came earlier is left out; null: all of it is
+    Column("renumbered", Boolean, nullable=False),  # first_uid stands for a new numbering, not for the first contact
     Column("seen_at", UtcTime, nullable=False),  # when it was last read to the end
 )
 

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("next_uid", sa.BigInteger(), nullable=False),
         sa.Column("first_uid", sa.BigInteger(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=True),
+        sa.Column("renumbered", sa.Boolean(), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account", "folder", name=op.f("pk_imap_folder")),
     )

@@ -1,4 +1,4 @@
-"""One connection to a mailbox: every step has a deadline, one command runs at a time, and a doubtful connection goes."""
+"""One connection to a mailbox: a deadline for every step, one command at a time, and none is used after a doubt."""
 
 from __future__ import annotations
 
@@ -317,6 +317,10 @@ class ImapSession:
                 command.cancel()
                 await asyncio.gather(command, acknowledged, return_exceptions=True)
             return protocol.news.is_set()
+
+    def wake(self) -> None:
+        """End the wait for news of another task."""
+        self._protocol.news.set()
 
     async def logout(self) -> None:
         """Say goodbye and close; never raises."""
