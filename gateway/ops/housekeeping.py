@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from gateway.errors import SekishoError
+
 logger = structlog.get_logger()
 
 
@@ -32,5 +34,7 @@ async def _repeat(chore: Chore) -> None:
         await asyncio.sleep(chore.every)
         try:
             await chore.work()
+        except SekishoError as error:  # known and passing, such as a locked database
+            logger.warning("chore_failed", chore=chore.name, why=str(error))
         except Exception:
             logger.exception("chore_failed", chore=chore.name)
