@@ -18,6 +18,7 @@ from gateway.delivery import DeliveryService
 from gateway.errors import ConfigError, Refused
 from gateway.evidence.checkpoint import make_checkpoint
 from gateway.evidence.note import load_key
+from gateway.intake.imap import ImapWatchers
 from gateway.intake.judge import Judge
 from gateway.intake.receive import Receiver
 from gateway.intake.smtp import SmtpServer, host_name
@@ -118,6 +119,9 @@ class Daemon:
             async def beat() -> None:
                 await self._heartbeat(store, server, records.blocklist.loaded)
 
+            watchers = ImapWatchers(settings, store, receiver, node=self.node, folder=key_file.parent)
+            await watchers.start()
+            stack.push_async_callback(watchers.stop)
             chores = [
                 Chore("rules", 0.0, rulebook.watch),
                 Chore("checkpoint", CHECKPOINT_EVERY, checkpoint),
@@ -140,6 +144,7 @@ class Daemon:
             await asyncio.gather(house, return_exceptions=True)
             loop = asyncio.get_running_loop()
             ends = loop.time() + DRAIN
+            await watchers.stop()
             if server is not None:
                 await server.stop(DRAIN)
             await delivery.stop(max(ends - loop.time(), LEAST_DRAIN))
