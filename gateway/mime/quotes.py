@@ -51,16 +51,12 @@ _WEAK_HEADING: Final = re.compile(
     r"\s*[:：。]\s*$",
     re.IGNORECASE,
 )
-# One look at a line that tells most of them apart from every heading.
-_HINTS: Final = (
-    r"(?:[:：]|(?:書きました|メール|メッセージ|wrote|writes|écrit)[ \t]{0,9}。)[ \t\u3000]{0,99}$"
-    r"|^[ \t\u3000>]{0,99}(?:[-_=*━─－ー]{2}|転送)|^[ \t\u3000>*]{0,99}(?:from|von|de|差出人|送信者|発信者)\b"
-    r"|^[ \t\u3000>]{0,99}(?:on\b|.{0,60}\d[年/.-])"
-)
-_HINT: Final = re.compile(_HINTS, re.IGNORECASE)
-# The same over a whole text, with quoted lines: most mails have none of all this and need no walk through their lines.
-_ANYWHERE: Final = re.compile(rf"{_QUOTED.pattern}|{_HINTS}", re.IGNORECASE | re.MULTILINE)
-_SENT: Final = re.compile("送信|sent|envoy|gesendet|outlook", re.IGNORECASE)
+# What a line that may be a heading ends or begins with; `_may_head` tells most lines from every heading by these.
+_SAID: Final = ("書きました。", "メール。", "メッセージ。", "wrote。", "writes。", "écrit。")
+_DRAWN: Final = frozenset("-_=*━─－ー転")
+_BEGINS: Final = re.compile(r"(?:from|von|de|差出人|送信者|発信者|on)\b", re.IGNORECASE)
+_DATED: Final = re.compile(r"\d[年/.-]")
+_SENT: Final = ("送信", "sent", "envoy", "gesendet", "outlook", "アウトルック")
 _SENT_FROM: Final = re.compile(
     r"^\s*(?:(?:sent|envoyé|gesendet) (?:from|via|using|by|depuis|mit|von) .{1,80}|get outlook for .{1,40}"
     r"|.{1,40}(?:から|で)送信(?:しました|されました)?[。.]?|.{0,20}メールアプリ(?:から|で)送信.{0,10}"
@@ -79,14 +75,15 @@ def written(text: str) -> str:
     """`text` without what somebody else wrote and without the signature; linear time, never raises."""
     text = text[: limits.TEXT_BYTES]
     kept = text.split("\n")
-    if _ANYWHERE.search(text):
-        kept = _without_quotes(kept)
-    kept = _without_signature(kept, sent=_SENT.search(text) is not None)
+    kept = _without_quotes(kept, marked=any(mark in text for mark in ">＞》"))
+    lower = text.lower()
+    kept = _without_signature(kept, sent=any(word in lower for word in _SENT))
     return "\n".join(kept).strip()
 
 
-def _without_quotes(lines: list[str]) -> list[str]:
-    quoted = [_QUOTED.match(line) is not None for line in lines]
+def _without_quotes(lines: list[str], *, marked: bool) -> list[str]:
+    """`marked`: a mark of quoted lines stands somewhere in the text."""
+    quoted = [_QUOTED.match(line) is not None for line in lines] if marked else [False] * len(lines)
     last_quoted = max((i for i, is_quoted in enumerate(quoted) if is_quoted), default=-1)
     kept: list[str] = []
     at = 0
@@ -95,7 +92,7 @@ def _without_quotes(lines: list[str]) -> list[str]:
         if quoted[at]:
             at += 1
             continue
-        if not _HINT.search(line):
+        if not _may_head(line):
             kept.append(lines[at])
             at += 1
             continue
@@ -115,6 +112,16 @@ def _without_quotes(lines: list[str]) -> list[str]:
         kept.append(lines[at])
         at += 1
     return kept
+
+
+def _may_head(line: str) -> bool:
+    """Whether a line could announce an older message; cheap, and yes where unsure."""
+    bare = line.strip(" \t\u3000>*")
+    if not bare:
+        return False
+    if bare[-1] in ":：" or (bare[-1] == "。" and bare.endswith(_SAID)) or bare[0] in _DRAWN:
+        return True
+    return _BEGINS.match(bare) is not None or _DATED.search(bare, 0, 62) is not None
 
 
 def _heading(lines: list[str], at: int) -> int:
@@ -167,7 +174,7 @@ def _without_signature(lines: list[str], *, sent: bool) -> list[str]:
         end -= 1
     lines = lines[:end]
     if sent:
-        lines = [line for line in lines if len(line) > 120 or not (_SENT.search(line) and _SENT_FROM.match(line))]
+        lines = [line for line in lines if len(line) > 120 or not _SENT_FROM.match(line)]
     for at in range(max(0, len(lines) - SIGNATURE_LINES - 1), len(lines)):
         if _DELIMITER.match(lines[at]):
             return lines[:at]
