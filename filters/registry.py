@@ -7,6 +7,7 @@ from filters.authentication import AuthenticationFilter
 from filters.automation import Automation
 from filters.blacklist import BlacklistFilter
 from filters.content import Content
+from filters.impersonation import ImpersonationFilter
 from filters.orders import OrdersFilter
 from filters.phrases import PhrasesFilter
 from filters.sender import SenderFilter
@@ -24,6 +25,7 @@ FILTERS: tuple[Filter, ...] = (
     VolumeFilter(),
     OrdersFilter(),
     AuthenticationFilter(),
+    ImpersonationFilter(),
 )
 
 SPECS: dict[str, FactSpec] = {spec.name: spec for filter_ in FILTERS for spec in filter_.facts}

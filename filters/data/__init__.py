@@ -1,7 +1,7 @@
 """Lists of mail providers: those of well-kept packages, with what Japan has beside them and what is wrong in them.
 
-Our own files hold one domain a line, `#` starts a comment. `NAME.txt` adds to the package's list, `NAME_except.txt` takes
-from it.
+Our own files hold one domain a line, `#` starts a comment. `NAME.txt` adds to the package's list,
+`NAME_except.txt` takes from it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ LONGEST: Final = 100  # characters
 _MOST_WORDS: Final = 4
 
 _BRACKETED = re.compile(r"[(\[{<【「『〔《][^)\]}>】」』〕》]*[)\]}>】」』〕》]?")
-_SEPARATORS = re.compile(r"[\s,、.・･/／_\-=|:;\"'“”‘’`]+")
+_SEPARATORS = re.compile(r"[\s,、。.・･/／_\-=|:;\"'“”‘’`]+")
 _BEFORE = frozenset(["mr", "mrs", "ms", "miss", "dr", "prof"])
 _AFTER = re.compile(r"(?:様|さま|サマ|さん|サン|殿|氏|先生)$")
 _HIRAGANA = {code: code + 0x60 for code in range(0x3041, 0x3097)}
@@ -23,7 +23,7 @@ def name_keys(name: str) -> tuple[str, ...]:
     Width, case, blanks, honorifics (様, さん, Mr.), what stands in brackets, and hiragana for katakana do not count.
     () where nothing is left of it.
     """
-    words = _words(name)
+    words = name_words(name)
     if not words:
         return ()
     keys = ["".join(words)]
@@ -38,7 +38,8 @@ def tells_a_person(key: str) -> bool:
     return len(key) >= (7 if key.isascii() else 3)
 
 
-def _words(name: str) -> list[str]:
+def name_words(name: str) -> list[str]:
+    """The words of a name as they are compared."""
     folded = fold_text(name[:LONGEST]).translate(_HIRAGANA)
     plain = _BRACKETED.sub(" ", folded).strip() or folded
     words = [word for word in _SEPARATORS.split(plain) if word]
