@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 from gateway.config import scaffold
 from gateway.evidence.note import load_key
 from gateway.evidence.verify import Verification, verify
+from gateway.store import schema
 from gateway.store.body import unpack
 from gateway.store.engine import Store, database_url, make_engine
 from gateway.store.tables import body, log, message, queue
@@ -295,6 +296,18 @@ def below_trace(relayed: bytes) -> bytes:
     assert mark, relayed[:500]
     assert f"by {HOSTNAME}".encode() in top
     return rest.partition(b"\r\n")[2]
+
+
+def upgraded(url: str) -> str:
+    """The URL of a database that has its tables now, as by `sekisho db upgrade`."""
+
+    async def upgrade() -> None:
+        engine = make_engine(database_url(url))
+        await schema.upgrade_engine(engine)
+        await engine.dispose()
+
+    asyncio.run(upgrade())
+    return url
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """`sekisho run` in which a test can shift the clock and list what is still at work; nothing else differs.
 
 SEKISHO_TEST_CLOCK names a file with seconds that are added to every clock, read again each time; the queue is then
-polled often. SEKISHO_TEST_DRAIN is how many seconds a stop may drain. On SIGUSR1 the names of all unfinished tasks go
-into the file that SEKISHO_TEST_TASKS names.
+polled often. SEKISHO_TEST_DRAIN is how many seconds a stop may drain, SEKISHO_TEST_FREE a file with the bytes that
+the disk has free. On SIGUSR1 the names of all unfinished tasks go into the file that SEKISHO_TEST_TASKS names.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def prepare() -> None:
     daemon: Any = importlib.import_module("gateway.daemon")
     if "SEKISHO_TEST_DRAIN" in os.environ:
         daemon.DRAIN = float(os.environ["SEKISHO_TEST_DRAIN"])
+    if "SEKISHO_TEST_FREE" in os.environ:
+        daemon.free_bytes = lambda folder: int(Path(os.environ["SEKISHO_TEST_FREE"]).read_text())
     if "SEKISHO_TEST_CLOCK" in os.environ:
         ShiftedClock.file = Path(os.environ["SEKISHO_TEST_CLOCK"])
         for name in CLOCKED:
