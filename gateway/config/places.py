@@ -19,7 +19,10 @@ CLAMD_PORT = 3310
 SUBMISSION = 587  # RFC 6409, where a user name is given
 
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?")
-_FORMS = Text("lmtp://… smtp://… smtps://… maildir:… のどれか", "one of lmtp://… smtp://… smtps://… maildir:…")
+_FORMS = Text(
+    "lmtp://… smtp://… smtps://… imaps://… maildir:… のどれか",
+    "one of lmtp://… smtp://… smtps://… imaps://… maildir:…",
+)
 
 
 def host_and_port(text: str, default: int | None, least: int = 1) -> tuple[str, int]:
@@ -87,18 +90,18 @@ def _target(text: str, reading: Reading) -> Target:
         if not place:
             raise _no_url(url)
         return Target("maildir", path=absolute(place, reading.base))
-    if scheme in {"imap", "imaps"}:
+    if scheme in {"imap", "imaps"} and (not rest.rpartition("@")[0].partition(":")[2]):
         raise Wrong(
             Text(
-                "IMAP のメールボックスへの配達（{scheme}://）は、まだ使えません。",
-                "delivery into an IMAP mailbox ({scheme}://) cannot be used yet",
-            ).with_(scheme=scheme),
+                "IMAP のメールボックスに届けるには、ユーザー名とパスワードが要ります。",
+                "delivery into an IMAP mailbox needs a user and a password",
+            ),
             Text(
-                "lmtp://、smtp://、maildir: のどれかを使うか、imap: の節でメールボックスを見張ってください。",
-                "use lmtp://, smtp:// or maildir:, or watch the mailbox by an `imap:` section",
+                "imaps://ユーザー:${MAILBOX_PASSWORD}@ホスト と書いてください。",
+                "write imaps://USER:${MAILBOX_PASSWORD}@HOST",
             ),
         )
-    return network_target(url, ("lmtp", "smtp", "smtps"))
+    return network_target(url, ("lmtp", "smtp", "smtps", "imaps", "imap"))
 
 
 def network_target(url: str, schemes: tuple[str, ...]) -> Target:

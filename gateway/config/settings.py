@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from gateway.config.files import Faults
 from gateway.config.kinds import Reading
 from gateway.config.packaged import packaged
 from gateway.errors import ConfigError, Fault
-from gateway.model.settings import Listen, Outgoing, Settings, Smtp, Storage, Target
+from gateway.model.settings import Imap, Listen, Outgoing, Settings, Smtp, Storage, Target
 from gateway.text import Text
 
 
@@ -59,6 +60,7 @@ def _read(top: Table, reading: Reading) -> dict[str, Any]:
     known(unread, names, faults, meant)
     _require(top, present | meant, faults)
     _names_once(top, values, faults)
+    _hands_on(top, present, values, faults)
     return {name: value for name, value in values.items() if value is not None} | (
         {"smtp": None} if "imap" in present and "smtp" not in present else {}
     )
@@ -89,13 +91,23 @@ def _names_once(top: Table, values: Mapping[str, Any], faults: Faults) -> None:
         )
 
 
+def _hands_on(top: Table, present: set[str], values: Mapping[str, Any], faults: Faults) -> None:
+    if "mailbox" in present or not any(account.actions.deliver == "mailbox" for account in values.get("imap") or ()):
+        return
+    faults.add(
+        top.get("imap"),
+        Text("「deliver: mailbox」の届け先がありません。", "there is no `mailbox` that `deliver: mailbox` could mean"),
+        Text("「mailbox: …」を足すか、deliver: leave にしてください。", "add `mailbox: …`, or write `deliver: leave`"),
+    )
+
+
 def _settle(values: dict[str, Any], base: Path, source: Path | None) -> Settings:
     settled = dict(values)
     settled.setdefault("storage", Storage())
     storage = settled["storage"]
     if storage.database == Storage().database:
         settled["storage"] = Storage(**{**vars(storage), "database": f"sqlite:///{base / 'data/sekisho.db'}"})
-    settled.setdefault("mailbox", Target("maildir", path=base / "data/maildir"))
+    settled.setdefault("mailbox", _usual_mailbox(settled, base))
     settled.setdefault("rules", _rules_beside(base, settled["shop"].language if "shop" in settled else "ja"))
     settled.setdefault("templates", base / "templates")
     return Settings(**settled, base=base, source=source)
@@ -105,6 +117,14 @@ def _rules_beside(base: Path, language: str) -> Path:
     """`rules.yaml` beside the config; where there is none, the packaged rules, so that a short config works."""
     own = base / "rules.yaml"
     return own if own.exists() else packaged(language) / "rules.yaml"
+
+
+def _usual_mailbox(settled: Mapping[str, Any], base: Path) -> Target:
+    """Where no `mailbox` is given: the first watched one, so that notices reach their reader; else a Maildir."""
+    accounts: tuple[Imap, ...] = settled.get("imap") or ()
+    for account in accounts:
+        return replace(account.server, user=account.user, password=account.password)
+    return Target("maildir", path=base / "data/maildir")
 
 
 def embedded(base: Path) -> Settings:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import socket
 
+from gateway.clients.imap.transport import ImapTransport
 from gateway.clients.maildir import MaildirTransport
+from gateway.clients.oauth import client_for
 from gateway.clients.smtp import SmtpTransport
 from gateway.clients.transport import SendResult, Status, Transport, same_for_all
 from gateway.errors import SekishoError
 from gateway.model.acceptance import Leased
-from gateway.model.settings import Settings, Target
+from gateway.model.settings import Imap, Settings, Target
 from gateway.text import Text
 
 NO_SUCH = Text("配送先の種類「{scheme}」には対応していません。", "Mail cannot be handed on by `{scheme}`.")
-NO_SUCH_MEND = Text("lmtp・smtp・smtps・maildir のいずれかを指定してください。", "Use lmtp, smtp, smtps or maildir.")
+NO_SUCH_MEND = Text(
+    "lmtp・smtp・smtps・maildir・imaps のいずれかを指定してください。", "Use lmtp, smtp, smtps, maildir or imaps."
+)
 
 
 class Nowhere:
@@ -40,7 +44,19 @@ def transport(target: Target, settings: Settings) -> Transport:
     """The transport for one target."""
     if target.scheme == "maildir":
         return MaildirTransport(target)
+    if target.scheme in ("imap", "imaps"):
+        account = _account(target, settings)
+        tokens = client_for(account.name, account.oauth2, settings.data).access_token if account.oauth2 else None
+        return ImapTransport(account, tokens)
     if target.scheme in ("smtp", "smtps", "lmtp"):
         hostname = (settings.smtp.hostname if settings.smtp else "") or socket.gethostname()
         return SmtpTransport(target, hostname, settings.delivery.timeout)
     raise SekishoError(NO_SUCH.with_(scheme=target.scheme), NO_SUCH_MEND)
+
+
+def _account(target: Target, settings: Settings) -> Imap:
+    """The watched account that a target means, so that both log in alike; else one for delivery alone."""
+    for account in settings.imap:
+        if (account.server.host, account.server.port, account.user) == (target.host, target.port, target.user):
+            return account
+    return Imap("mailbox", target, target.user, target.password)

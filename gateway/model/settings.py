@@ -262,3 +262,10 @@ class Settings:
     base: Path = Path()
     source: Path | None = None  # the file these were read from
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        """The folder of what is kept beside the database: that of an embedded one, else `data` beside the config."""
+        if self.storage.database.startswith("sqlite"):
+            return Path(self.storage.database.partition("///")[2]).parent
+        return self.base / "data"

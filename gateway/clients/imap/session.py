@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import hashlib
 import ssl
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from gateway.clients.imap.response import Answer, Token, internal_date, number_r
 TIMEOUT = 30.0  # seconds for one step
 SLOWEST = 50_000  # bytes a second; a transfer may take as much longer
 CHUNK = 200  # UIDs a command
+CANDIDATES = 20  # mails of the same size that are compared when one is looked for
 IDLE_AT_MOST = 9 * 60.0  # seconds; RFC 2177 asks for less than 29 minutes, NAT boxes for less than ten
 
 T = TypeVar("T")
@@ -248,6 +250,15 @@ class ImapSession:
                 found[_number(items.get("UID"))] = raw
         return found
 
+    async def find(self, size: int, digest: bytes) -> int:
+        """The UID of a mail in the open folder, told by its size and SHA-256; 0 where it is not there."""
+        uids = await self.search("LARGER", str(size - 1), "SMALLER", str(size + 1))
+        for uid in reversed(uids[-CANDIDATES:]):
+            raw = (await self.fetch([uid], size)).get(uid, b"")
+            if await asyncio.to_thread(_digest, raw) == digest:
+                return uid
+        return 0
+
     async def move(self, uids: Sequence[int], folder: str) -> dict[int, int]:
         """Move mails (RFC 6851); gives the new UIDs by the old where the server tells (RFC 4315)."""
         answer = await self._run(self._command("MOVE", number_ranges(uids), mailbox(folder), uid=True))
@@ -420,6 +431,10 @@ class ImapSession:
 
 def _chunks(uids: Sequence[int]) -> Iterable[Sequence[int]]:
     return (uids[start : start + CHUNK] for start in range(0, len(uids), CHUNK))
+
+
+def _digest(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()
 
 
 def _copied(answer: Answer) -> dict[int, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -25,7 +23,6 @@ logger = structlog.get_logger()
 
 FIRST_RETRY = timedelta(seconds=15)
 LONGEST_RETRY = timedelta(hours=1)
-CANDIDATES = 20  # mails of the same size that are compared when one is looked for
 _ALREADY = "found where it was to go"
 _NO_RIGHT = ("NOPERM", "READ-ONLY", "ACL")
 
@@ -183,12 +180,7 @@ class Actor:
             await self._select(session, folder)
         except ImapRefused:
             return 0
-        uids = await session.search("LARGER", str(size - 1), "SMALLER", str(size + 1))
-        for uid in reversed(uids[-CANDIDATES:]):
-            raw = (await session.fetch([uid], size)).get(uid, b"")
-            if await asyncio.to_thread(_digest, raw) == digest:
-                return uid
-        return 0
+        return await session.find(size, digest)
 
     async def _select(self, session: ImapSession, folder: str) -> Selected:
         if session.selected is not None and session.selected.name == folder:
@@ -228,10 +220,6 @@ class Actor:
             await self._store.committer.submit(records.Acted(tuple(results)))
             done = sum(result.state == "done" for result in results)
             logger.info("imap_acted", account=self._account.name, done=done, other=len(results) - done)
-
-
-def _digest(raw: bytes) -> bytes:
-    return hashlib.sha256(raw).digest()
 
 
 def _place(row: Any) -> Place:

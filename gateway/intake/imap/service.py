@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from gateway.clients.oauth import client_for
@@ -14,9 +13,9 @@ from gateway.store.engine import Store
 
 
 class ImapWatchers:
-    """A watcher an account. `folder` is where token files lie."""
+    """A watcher an account."""
 
-    def __init__(self, settings: Settings, store: Store, receiver: Receiver, *, node: str, folder: Path) -> None:
+    def __init__(self, settings: Settings, store: Store, receiver: Receiver, *, node: str) -> None:
         self.watchers = [
             Watcher(
                 account,
@@ -24,7 +23,7 @@ class ImapWatchers:
                 store,
                 receiver,
                 node=node,
-                tokens=client_for(account.name, account.oauth2, folder).access_token if account.oauth2 else None,
+                tokens=client_for(account.name, account.oauth2, settings.data).access_token if account.oauth2 else None,
             )
             for account in settings.imap
         ]
