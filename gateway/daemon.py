@@ -17,7 +17,7 @@ from gateway.clients.dns import Resolver
 from gateway.delivery import DeliveryService
 from gateway.errors import ConfigError, Refused
 from gateway.evidence.checkpoint import make_checkpoint
-from gateway.evidence.note import load_key
+from gateway.evidence.key_files import load_key
 from gateway.intake.imap import ImapWatchers
 from gateway.intake.judge import Judge
 from gateway.intake.receive import Receiver
@@ -119,7 +119,7 @@ class Daemon:
             async def beat() -> None:
                 await self._heartbeat(store, server, records.blocklist.loaded)
 
-            watchers = ImapWatchers(settings, store, receiver, node=self.node, folder=key_file.parent)
+            watchers = ImapWatchers(settings, store, receiver, node=self.node)
             await watchers.start()
             stack.push_async_callback(watchers.stop)
             chores = [
