@@ -1,0 +1,378 @@
+"""An exhibit as data for the template: the mail as a reader saw it, then everything that is on record about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gateway.casefile import body_text
+from gateway.casefile.glyphs import Shown, wrap
+from gateway.casefile.letter import Attachment, Letter, find_attachments
+from gateway.casefile.pictures import picture_suffix
+from gateway.casefile.redaction import Redaction
+from gateway.casefile.when import japanese, utc_text
+from gateway.errors import MimeLimit
+from gateway.mime.message import Message
+from gateway.mime.words import decode_value, text_of
+
+COLUMNS: Final = 112  # cells of the fixed-width font on a line
+MOST_HEADER_LINES: Final = 1_500
+MOST_THUMBNAILS: Final = 12
+LONGEST_FIELD: Final = 3_000
+# What a redacted paper still shows of the header: fields whose text can be read, and so blacked out.
+READABLE: Final = frozenset(
+    [
+        "from",
+        "to",
+        "cc",
+        "reply-to",
+        "sender",
+        "return-path",
+        "subject",
+        "date",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "received",
+        "content-type",
+        "content-transfer-encoding",
+        "mime-version",
+        "authentication-results",
+        "auto-submitted",
+        "user-agent",
+        "x-mailer",
+    ]
+)
+
+_KINDS: Final = {
+    ("in", "mail"): "受信した電子メール",
+    ("out", "mail"): "送信した電子メール",
+    ("out", "reply"): "自動返信として送信した電子メール",
+    ("out", "notice"): "通知として送信した電子メール",
+    ("out", "report"): "不達通知として送信した電子メール",
+    ("out", "forward"): "転送した電子メール",
+}
+_OUTCOMES: Final = {
+    "deliver": "通常どおり配信",
+    "quarantine": "保留",
+    "reject": "受信を拒否",
+    "discard": "破棄（記録のみ）",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all papers of a bundle have in common."""
+
+    shop: str
+    zone: ZoneInfo
+    made_at: datetime
+    checkpoint: str  # one line about the checkpoint that seals the records
+    words: tuple[str, ...] = ()  # to black out
+
+
+@dataclass(slots=True)
+class Paper:
+    """Data for the template, with the pictures that they name."""
+
+    data: dict[str, Any]
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+
+def kind_of(letter: Letter) -> str:
+    """What kind of mail it is, as headings and tables say it."""
+    return _KINDS.get((letter.direction, letter.kind), "電子メール")
+
+
+class Pages:
+    """Makes the papers of one message: its own, and one for each attachment."""
+
+    def __init__(self, letter: Letter, frame: Frame) -> None:
+        assert letter.raw is not None
+        self.letter = letter
+        self.frame = frame
+        self.redaction = Redaction(frame.words)
+        self.message = Message(letter.raw)
+        self.attachments = find_attachments(self.message, letter.mark)
+        self.mark = letter.mark.with_branch(1) if self.attachments else letter.mark
+        self.touched = bool(self.redaction) and self._touched()
+
+    def _touched(self) -> bool:
+        """Whether anything that can be read of this message has to be blacked out."""
+        letter = self.letter
+        said = [letter.subject, letter.from_header, letter.mail_from, *letter.recipients, letter.message_id]
+        said += [attachment.name for attachment in self.attachments]
+        said += [attachment.text for attachment in self.attachments if attachment.text]
+        try:
+            said += [self.message.body(), *(decode_value(value) for _, value in self.message.headers.fields)]
+        except MimeLimit:
+            said.append((letter.raw or b"").decode("latin-1"))
+        if letter.record is not None:
+            said += [str(value) for value in _leaves(letter.record)]
+        return any(self.redaction.touches(text) for text in said)
+
+    def main(self, *, with_pictures: bool = True) -> Paper:
+        """The paper of the message itself."""
+        letter, shown = self.letter, Shown()
+        paper = self._paper(kind_of(letter), self.redaction.text(letter.subject) or "（件名なし）", shown)
+        data = paper.data
+        data["fields"] = self._header_block(shown)
+        data["notices"], data["body"] = self._body(shown)
+        data["attachments"] = self._list(paper, shown, with_pictures=with_pictures)
+        data["facts"] = self._facts(shown)
+        data["headers_title"], data["headers"] = self._headers(shown)
+        data["dialogue"] = self._fixed(_dialogue(letter), shown)
+        data["remarks"] = _remarks(shown)
+        if self.touched:
+            data["notices"] = ["この書面は、■■■■ の部分を墨消しして作り直したものです。", *data["notices"]]
+        return paper
+
+    def attachment(self, one: Attachment, *, with_pictures: bool = True) -> Paper:
+        """The paper of one attachment: its picture or its text where it has one, and what it is."""
+        shown = Shown()
+        name = self.redaction.text(one.name) or "（名前なし）"
+        paper = self._paper("電子メールの添付ファイル", name, shown, one)
+        data = paper.data
+        data["fields"] = [
+            ["添付元", f"{self.mark.text}（{shown.text(self.redaction.text(self.letter.subject)) or '件名なし'}）"],
+            ["種類", shown.breakable(one.content_type)],
+            ["大きさ", f"{one.size:,} バイト"],
+        ]
+        if not self.touched:
+            data["fields"].append(["SHA-256", one.sha256, "fixed"])
+        suffix = picture_suffix(one.data) if with_pictures and not self.touched else None
+        if suffix:
+            data["picture"] = f"{one.mark.name}.{suffix}"
+            data["alt"] = shown.text(name)
+            paper.pictures[data["picture"]] = one.data
+        elif one.text is not None and one.text.strip():
+            lines, omitted = body_text.cut(one.text)
+            data["body"] = body_text.groups(self.redaction.lines(lines), shown)
+            data["notices"] = _cut_short(omitted)
+        else:
+            data["notices"] = [
+                "紙面に表示できない形式です。内容は、ファイル一式の attachments にある原本をご覧ください。"
+            ]
+            if self.touched:
+                data["notices"] = ["墨消しの対象となるメールに添付されていたため、内容は省略しています。"]
+        data["remarks"] = _remarks(shown)
+        return paper
+
+    def _paper(self, kind: str, heading: str, shown: Shown, one: Attachment | None = None) -> Paper:
+        at = self.frame.made_at.astimezone(UTC)
+        mark = one.mark if one else self.mark
+        said = shown.breakable(heading[:LONGEST_FIELD])
+        digest = one.sha256 if one else self.letter.sha256
+        footer = f"記録番号 {self.letter.seq}" + ("" if self.touched else f"  SHA-256 {digest}")
+        return Paper(
+            {
+                "title": f"{mark.text} {said}"[:300].replace("\u200b", ""),
+                "author": Shown().text(self.frame.shop),
+                "date": [at.year, at.month, at.day, at.hour, at.minute, at.second],
+                "stamp": mark.text,
+                "kind": kind,
+                "heading": said,
+                "running": said[:100].replace("\u200b", ""),
+                "footer": footer,
+                "fields": [],
+                "notices": [],
+                "body": [],
+                "attachments": [],
+                "facts": [],
+                "headers_title": "",
+                "headers": [],
+                "dialogue": [],
+                "remarks": [],
+            }
+        )
+
+    def _header_block(self, shown: Shown) -> list[list[str]]:
+        headers = self.message.headers
+        rows: list[list[str]] = []
+        for label, name in (
+            ("差出人", "from"),
+            ("返信先", "reply-to"),
+            ("宛先", "to"),
+            ("Cc", "cc"),
+            ("送信日時", "date"),
+            ("件名", "subject"),
+        ):
+            try:
+                said = "、".join(headers.all(name)) if name != "date" else (headers.get(name) or "")
+            except MimeLimit:
+                said = ""
+            if name == "from" and not said:
+                said = self.letter.mail_from or "（なし）"
+            if said:
+                rows.append([label, shown.breakable(self.redaction.text(said[:LONGEST_FIELD]))])
+            elif name == "subject":
+                rows.append([label, "（件名なし）"])
+        label = "受信日時" if self.letter.direction == "in" else "送信記録"
+        rows.insert(-1, [label, japanese(self.letter.received_at, self.frame.zone)])
+        return rows
+
+    def _body(self, shown: Shown) -> tuple[list[str], list[dict[str, Any]]]:
+        try:
+            text = self.message.body()
+        except MimeLimit as limit:
+            lines, omitted = body_text.cut((self.letter.raw or b"").decode("utf-8", "replace"))
+            said = f"{limit.text.in_('ja')}原文の先頭を、そのまま表示します。"
+            return [said, *_cut_short(omitted)], body_text.groups(self.redaction.lines(lines), shown)
+        if not text.strip():
+            return ["本文はありません（空のメールです）。"], []
+        lines, omitted = body_text.cut(text)
+        notices = _cut_short(omitted)
+        if _only_html(self.message):
+            notices.append("HTML 形式のメールです。文字の部分を表示しています。")
+        return notices, body_text.groups(self.redaction.lines(lines), shown)
+
+    def _list(self, paper: Paper, shown: Shown, *, with_pictures: bool) -> list[dict[str, Any]]:
+        rows = []
+        for one in self.attachments:
+            suffix = None
+            if with_pictures and not self.touched and len(paper.pictures) < MOST_THUMBNAILS:
+                suffix = picture_suffix(one.data)
+            name = f"{one.mark.name}.{suffix}" if suffix else None
+            if name:
+                paper.pictures[name] = one.data
+            rows.append(
+                {
+                    "stamp": one.mark.text if one.has_exhibit else "（枝番なし）",
+                    "name": shown.breakable(self.redaction.text(one.name)) or "（名前なし）",
+                    "about": f"{shown.breakable(one.content_type[:100])}・{one.size:,} バイト",
+                    "digest": "" if self.touched else f"SHA-256 {one.sha256}",
+                    "picture": name,
+                    "note": "",
+                }
+            )
+        return rows
+
+    def _facts(self, shown: Shown) -> list[list[str]]:
+        letter = self.letter
+        record = letter.record or {}
+        peer, origin = record.get("peer") or {}, record.get("origin") or {}
+        tls, verdict, facts = peer.get("tls") or {}, record.get("verdict") or {}, record.get("facts") or {}
+        recipients = "、".join(f"<{one}>" for one in letter.recipients)
+        at = "受信時刻" if letter.direction == "in" else "送信を記録した時刻"
+        rows = [
+            ["記録番号", f"{letter.seq}"],
+            [at, f"{japanese(letter.received_at, self.frame.zone)}　{utc_text(letter.received_at)}"],
+            ["エンベロープ", f"<{letter.mail_from}> → {recipients[:LONGEST_FIELD]}"],
+        ]
+        if peer:
+            port = f"（ポート {peer['port']}）" if peer.get("port") else ""
+            rows.append(["接続元 IP アドレス", f"{peer.get('ip', '')}{port}"])
+            if peer.get("helo"):
+                rows.append(["HELO 名", peer["helo"]])
+            said = f"{tls['version']}（{tls['cipher']}）" if tls else "なし（平文）"
+            rows.append(["通信の暗号化", said])
+        if origin:
+            rows.append(["発信元 IP アドレス", f"{origin['ip']}（根拠 {origin['source']}、確度 {origin['trust']}）"])
+        checks = [f"{name.upper()} {_fact(facts[name])}" for name in ("spf", "dkim", "dmarc", "arc") if name in facts]
+        if checks:
+            rows.append(["差出人の認証", "、".join(checks)])
+        if verdict:
+            outcome = _OUTCOMES.get(verdict.get("then", ""), verdict.get("then", ""))
+            rows.append(["取扱い", f"{outcome}（規則：{verdict.get('rule', '')}）"])
+        rows = [[label, shown.breakable(self.redaction.text(said))] for label, said in rows]
+        if self.touched:
+            rows.append(["SHA-256", "墨消しのため記載しません（原本と引き合わせれば推測できるため）"])
+        else:
+            rows.append(["SHA-256（原文）", letter.sha256, "fixed"])
+        rows.append(["大きさ", f"{letter.size:,} バイト"])
+        rows.append(["チェックポイント", shown.breakable(self.frame.checkpoint)])
+        return rows
+
+    def _headers(self, shown: Shown) -> tuple[str, list[list[str]]]:
+        raw = self.letter.raw or b""
+        if not self.touched:
+            text = text_lines(raw[: self.message.body_start] if self._parsable() else raw[:20_000])
+            return (
+                "メールヘッダー（全文、受信したまま）" if self.letter.direction == "in" else "メールヘッダー（全文）",
+                (self._fixed(text, shown)),
+            )
+        lines: list[str] = []
+        left_out = 0
+        if self._parsable():
+            for name, value in self.message.headers.fields:
+                if name in READABLE:
+                    lines.append(f"{name}: {decode_value(value)}")
+                else:
+                    left_out += 1
+        title = f"メールヘッダー（墨消しのため、符号化を解いて表示。{left_out} 項目を省略）"
+        return title, self._fixed(lines, shown)
+
+    def _parsable(self) -> bool:
+        try:
+            return self.message.body_start >= 0
+        except MimeLimit:
+            return False
+
+    def _fixed(self, lines: Sequence[str], shown: Shown) -> list[list[str]]:
+        kept = self.redaction.lines(lines[:MOST_HEADER_LINES])
+        made = [[_keep_blanks(piece) for piece in wrap(shown.text(line), COLUMNS)] for line in kept]
+        if len(lines) > MOST_HEADER_LINES:
+            made.append([f"（ほか {len(lines) - MOST_HEADER_LINES} 行。全文は原本をご覧ください）"])
+        return made
+
+
+def text_lines(raw: bytes) -> list[str]:
+    """Raw header bytes as lines, folds as sent; 8-bit bytes as the text they most likely are."""
+    text = raw.decode("ascii") if raw.isascii() and b"\x1b" not in raw else "\n".join(map(text_of, raw.split(b"\n")))
+    return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
+
+
+def _keep_blanks(piece: str) -> str:
+    bare = piece.lstrip(" ")
+    said = "\u00a0" * (len(piece) - len(bare)) + bare
+    return re.sub(" (?= )", "\u00a0", said)
+
+
+def _dialogue(letter: Letter) -> list[str]:
+    return list((letter.record or {}).get("dialogue") or ())
+
+
+def _fact(fact: Any) -> str:
+    if isinstance(fact, dict):
+        if fact.get("unknown"):
+            return "不明"
+        return "なし" if fact.get("value") is None else str(fact.get("value"))
+    return str(fact)
+
+
+def _only_html(message: Message) -> bool:
+    texts = {part.content_type for part in message.parts() if not part.is_attachment}
+    return "text/html" in texts and "text/plain" not in texts
+
+
+def _cut_short(omitted: int) -> list[str]:
+    return (
+        [f"長い本文のため、末尾の約 {omitted:,} 文字を省いています。全文は原本（eml）にあります。"] if omitted else []
+    )
+
+
+def _remarks(shown: Shown) -> list[str]:
+    said = []
+    if shown.missing:
+        said.append(
+            f"字形のない文字、または表示に影響する制御文字 {sum(shown.missing.values()):,} 個を、"
+            "〔U+…〕の形（Unicode の符号位置）で示しています。"
+        )
+    if shown.invisible:
+        kinds = "、".join(f"U+{ord(one):04X} が {count:,} 個" for one, count in sorted(shown.invisible.items())[:12])
+        said.append(f"目に見えない文字 {sum(shown.invisible.values()):,} 個（{kinds}）は表示していません。")
+    if shown.variants:
+        said.append(f"異体字の指定 {shown.variants:,} 個は、標準の字形で表示しています。")
+    return said
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for inner in value.values() for leaf in _leaves(inner)]
+    if isinstance(value, (list, tuple)):
+        return [leaf for inner in value for leaf in _leaves(inner)]
+    return [value]
