@@ -178,7 +178,7 @@ class DeliveryService:
             drafts = (
                 await self._failures.drafts(leased, failed, result.host, now, whole=again is None) if failed else ()
             )
-            attempt = Attempt(leased.id, self._node, result.results, result.host, again, uncertain, drafts)
+            attempt = Attempt(leased.id, self._node, result.results, result.host, again, uncertain, drafts, leased)
             state = await self._outcomes.settle(attempt)
             if drafts:
                 self._wake.set()

@@ -11,6 +11,7 @@ from sqlalchemy import CursorResult, Executable, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.store.evidence_log import EvidenceLog, LogState
+from gateway.store.finished import Finished
 from gateway.store.statements import Row
 from gateway.store.tables import log, log_block
 from gateway.store.writer import Writer
@@ -26,8 +27,11 @@ class Batch:
         self._log = EvidenceLog(state)
         self._settled: _Rows = defaultdict(list)  # rows of units that are done, not yet written
         self._own: _Rows = defaultdict(list)  # rows of the unit at work, not yet written
+        self._finished: list[Finished] = []
+        self._own_finished: list[Finished] = []
         self._savepoint = False
         self._size = self._log.size
+        self.ours: frozenset[str] = frozenset()  # after the commit: the finished entries that were their node's own
 
     @property
     def connection(self) -> AsyncConnection:
@@ -55,6 +59,10 @@ class Batch:
         A row of `sender_origin` that is there already counts on: `mails` is added, first and last time are widened.
         """
         self._own[table].append(row)
+
+    def finish(self, finished: Finished) -> None:
+        """Mark an entry as done when the transaction ends; `ours` tells afterwards whether it was the node's own."""
+        self._own_finished.append(finished)
 
     async def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
@@ -87,6 +95,8 @@ class Batch:
         for table, rows in self._own.items():
             self._settled[table].extend(rows)
         self._own.clear()
+        self._finished += self._own_finished
+        self._own_finished.clear()
         self._size = self._log.size
         if self._savepoint:
             self._savepoint = False
@@ -95,6 +105,7 @@ class Batch:
     async def drop(self) -> None:
         """The unit at work failed: nothing of it goes with the transaction."""
         self._own.clear()
+        self._own_finished.clear()
         self._log.cut(self._size)
         if self._savepoint:
             self._savepoint = False
@@ -106,4 +117,4 @@ class Batch:
         rows: dict[Table, Sequence[Row]] = dict(self._settled)
         rows[log] = self._log.rows
         rows[log_block], state = self._log.seal()
-        await self._writer.commit(rows, state)
+        self.ours = frozenset(await self._writer.commit(rows, state, self._finished))

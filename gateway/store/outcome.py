@@ -13,13 +13,14 @@ from typing import Any, Protocol
 from sqlalchemy import bindparam, select, update
 
 from gateway.errors import StoreError
-from gateway.model.acceptance import Draft
+from gateway.model.acceptance import Draft, Leased
 from gateway.model.exchange import new_id
 from gateway.model.mail_record import clean, message_columns, outgoing
 from gateway.model.record import time_text
 from gateway.store.batch import Batch
 from gateway.store.body import pack_now
 from gateway.store.committer import CLOSED, Committer
+from gateway.store.finished import Finished
 from gateway.store.tables import body, message, queue
 
 _CHUNK = 200
@@ -62,6 +63,18 @@ class Attempt:
     next_at: datetime | None = None
     uncertain: bool = False
     drafts: tuple[Draft, ...] = ()
+    leased: Leased | None = None  # the entry as it was handed over: spares a look at its row where all is delivered
+
+    @property
+    def finished(self) -> Finished | None:
+        """What is to be done where everybody has received it, and the entry is known; None otherwise."""
+        entry = self.leased
+        if entry is None or self.uncertain or self.drafts:
+            return None
+        got = {result.recipient for result in self.results if str(result.status) == "delivered"}
+        if len(got) != len(self.results) or not got.issuperset(entry.recipients):
+            return None
+        return Finished(entry.id, self.node, "" if entry.kind == "forward" else entry.message)
 
 
 class Settle:
@@ -71,21 +84,46 @@ class Settle:
     this: who has received the message is not tried again.
     """
 
-    def __init__(self, attempts: Sequence[Attempt]) -> None:
+    def __init__(self, attempts: Sequence[Attempt], *, recorded: bool = False) -> None:
+        """`recorded`: the evidence of these attempts is in the log already."""
         self._attempts = tuple(attempts)
+        self._recorded = recorded
+        self._batch: Batch | None = None
         self.weight = sum(len(draft.raw) for attempt in self._attempts for draft in attempt.drafts)
 
     async def apply(self, batch: Batch) -> dict[str, str]:
         """State by entry; entries that are not on record are left out."""
-        rows = await _rows(batch, [attempt.entry for attempt in self._attempts])
+        self._batch = batch
+        states: dict[str, str] = {}
+        looked_at: list[Attempt] = []
+        for attempt in self._attempts:
+            finished = None if self._recorded else attempt.finished
+            if finished is None or attempt.leased is None:
+                looked_at.append(attempt)
+                continue
+            batch.append("delivery", _record(attempt, attempt.leased, "done"), attempt.leased.message)
+            batch.finish(finished)
+            states[attempt.entry] = "done"
+        return states | await self._look(batch, looked_at) if looked_at else states
+
+    @property
+    def missed(self) -> list[Attempt]:
+        """After the commit: attempts that were taken for finished and whose entry was not the node's own any more."""
+        if self._recorded or self._batch is None:
+            return []
+        ours = self._batch.ours
+        return [a for a in self._attempts if a.finished is not None and a.entry not in ours]
+
+    async def _look(self, batch: Batch, attempts: Sequence[Attempt]) -> dict[str, str]:
+        rows = await _rows(batch, [attempt.entry for attempt in attempts])
         states: dict[str, str] = {}
         changes: list[dict[str, Any]] = []
         touched: dict[str, str] = {}
-        for attempt in self._attempts:
+        for attempt in attempts:
             row = rows.get(attempt.entry)
             if row is None:
                 continue
-            change = _change(batch, attempt, row)
+            change = _change(batch, attempt, row, recorded=self._recorded)
             changes.append(change)
             states[attempt.entry] = change["new_state"]
             if row.kind != "forward" and change["new_state"] not in _OPEN:
@@ -128,7 +166,10 @@ class Outcomes:
         states: dict[str, str] = {}
         failure: BaseException | None = None
         try:
-            states = await self._committer.submit(Settle([attempt for attempt, _ in group]))
+            unit = Settle([attempt for attempt, _ in group])
+            states = await self._committer.submit(unit)
+            if unit.missed:  # a lease that ran out, or an entry cancelled meanwhile
+                states |= await self._committer.submit(Settle(unit.missed, recorded=True))
         except BaseException as error:
             failure = error
         for attempt, future in group:
@@ -209,7 +250,7 @@ async def _rows(batch: Batch, entries: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _change(batch: Batch, attempt: Attempt, row: Any) -> dict[str, Any]:
+def _change(batch: Batch, attempt: Attempt, row: Any, *, recorded: bool) -> dict[str, Any]:
     """The entry's new values; writes the record, and a row of its own for recipients that failed beside others."""
     by_status: dict[str, list[str]] = {"delivered": [], "deferred": [], "failed": []}
     for result in attempt.results:
@@ -224,7 +265,8 @@ def _change(batch: Batch, attempt: Attempt, row: Any) -> dict[str, Any]:
     if state == "waiting" and failed and mine:
         _split_off(batch, row, failed, _error(attempt.results, "failed"))
     error = _error(attempt.results, "failed" if state == "failed" else "deferred")
-    batch.append("delivery", _record(attempt, row, state), row.message)
+    if not recorded:
+        batch.append("delivery", _record(attempt, row, state), row.message)
     return {
         "entry": row.id,
         "new_state": state,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.errors import StoreError
 from gateway.store.evidence_log import DAMAGED, DAMAGED_MEND, LogState
+from gateway.store.finished import Finished, finish_postgresql, finish_sqlite
 from gateway.store.sqlite import SqliteConnection
 from gateway.store.statements import ORDER, Row, Statement, statement
 
@@ -45,8 +46,8 @@ class Writer(ABC):
         """Run a statement without parameters, such as SAVEPOINT or ROLLBACK."""
 
     @abstractmethod
-    async def commit(self, rows: Rows, state: LogState) -> None:
-        """Insert rows, set where the log ends, and commit."""
+    async def commit(self, rows: Rows, state: LogState, finished: Sequence[Finished] = ()) -> set[str]:
+        """Insert rows, finish entries, set where the log ends, and commit; the entries that were their node's own."""
 
     @abstractmethod
     def _stop(self) -> None:
@@ -96,9 +97,9 @@ class SqliteWriter(Writer):
         """Run a statement without parameters, such as SAVEPOINT or ROLLBACK."""
         await self._driver.in_thread(lambda raw: raw.execute(sql).close())
 
-    async def commit(self, rows: Rows, state: LogState) -> None:
-        """Insert rows, set where the log ends, and commit."""
-        await self._driver.in_thread(lambda raw: _sqlite_commit(raw, self._ordered(rows), state))
+    async def commit(self, rows: Rows, state: LogState, finished: Sequence[Finished] = ()) -> set[str]:
+        """Insert rows, finish entries, set where the log ends, and commit; the entries that were their node's own."""
+        return await self._driver.in_thread(lambda raw: _sqlite_commit(raw, self._ordered(rows), state, finished))
 
     def _stop(self) -> None:
         self._driver.give_up()
@@ -123,13 +124,15 @@ class PostgresqlWriter(Writer):
         """Run a statement without parameters, such as SAVEPOINT or ROLLBACK."""
         await self._driver.execute(sql)
 
-    async def commit(self, rows: Rows, state: LogState) -> None:
-        """Insert rows, set where the log ends, and commit."""
+    async def commit(self, rows: Rows, state: LogState, finished: Sequence[Finished] = ()) -> set[str]:
+        """Insert rows, finish entries, set where the log ends, and commit; the entries that were their node's own."""
         await self.write(rows)
+        ours = await finish_postgresql(self._driver, finished) if finished else set()
         await self._driver.execute(
             "UPDATE log_state SET size = $1, frontier = $2, at = $3 WHERE id = 1", state.size, state.frontier, state.at
         )
         await self._driver.execute("COMMIT")
+        return ours
 
     def _stop(self) -> None:
         self._driver.terminate()
@@ -160,12 +163,16 @@ def _sqlite_write(raw: Any, made: Sequence[tuple[Statement, list[tuple[Any, ...]
         raw.executemany(insert.sql, parameters)
 
 
-def _sqlite_commit(raw: Any, made: Sequence[tuple[Statement, list[tuple[Any, ...]]]], state: LogState) -> None:
+def _sqlite_commit(
+    raw: Any, made: Sequence[tuple[Statement, list[tuple[Any, ...]]]], state: LogState, finished: Sequence[Finished]
+) -> set[str]:
     _sqlite_write(raw, made)
+    ours = finish_sqlite(raw, finished) if finished else set()
     raw.execute(
         "UPDATE log_state SET size = ?, frontier = ?, at = ? WHERE id = 1", (state.size, state.frontier, state.at)
     )
     raw.execute("COMMIT")
+    return ours
 
 
 async def _abandon(connection: AsyncConnection) -> None:

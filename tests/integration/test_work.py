@@ -170,6 +170,39 @@ async def test_delivered(store: Store) -> None:
     assert (record["entry"], record["host"], record["attempt"]) == (leased.id, "lmtp://127.0.0.1:24", 1)
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_delivered_with_and_without_a_look_at_the_row(store: Store, known: bool) -> None:
+    done = await accepted(store, 3)
+    outcomes = Outcomes(store.committer)
+    entries = [one.leased[0] for one in done]
+    attempts = [
+        Attempt(entry.id, NODE, (Result(entry.recipients[0]),), "host", leased=entry if known else None)
+        for entry in entries
+    ]
+    assert await asyncio.gather(*(outcomes.settle(attempt) for attempt in attempts)) == ["done"] * 3
+    for entry in entries:
+        kept = await row(store, entry.id)
+        assert (kept.state, kept.recipients, kept.attempts, kept.owner) == ("done", [], 1, None)
+        assert (kept.crashes, kept.lease_until) == (0, None)
+        assert await state_of(store, entry.message) == "delivered"
+    said = await records(store, "delivery")
+    assert [(one["entry"], one["state"], one["attempt"]) for one in said] == [(e.id, "done", 1) for e in entries]
+
+
+async def test_a_lease_that_was_lost_meanwhile_is_told_after_the_commit(store: Store) -> None:
+    """Once recorded as done without a look: who has received the mail must not be tried again by the other node."""
+    leased = await three(store)
+    await store.committer.submit(VoidLeases(NODE))
+    (theirs,) = (await claim(store, "other", 10, now() + timedelta(minutes=1), lease=timedelta(minutes=5))).leased
+    assert theirs.id == leased.id
+    results = tuple(Result(recipient) for recipient in leased.recipients)
+    attempt = Attempt(leased.id, NODE, results, "host", leased=leased)
+    assert await Outcomes(store.committer).settle(attempt) == "done"
+    kept = await row(store, leased.id)
+    assert (kept.state, kept.recipients, kept.owner) == ("done", [], "other")
+    assert len(await records(store, "delivery")) == 1
+
+
 async def three(store: Store) -> Leased:
     came = exchange()
     to = ("a@shop.example", "b@shop.example", "c@shop.example")
