@@ -16,8 +16,8 @@ from filters.registry import FILTERS
 from gateway.clients.dns import Resolver
 from gateway.delivery import DeliveryService
 from gateway.errors import ConfigError, Refused
-from gateway.evidence.checkpoint import make_checkpoint
-from gateway.evidence.key_files import load_key
+from gateway.evidence.checkpoint import seal
+from gateway.evidence.key_files import load_keys
 from gateway.intake.imap import ImapWatchers
 from gateway.intake.judge import Judge
 from gateway.intake.receive import Receiver
@@ -93,11 +93,10 @@ class Daemon:
             templates = Templates(settings.templates, settings)
             judge = Judge(settings, Screener(settings, FILTERS, lookups), templates)
             key_file, checkpoint_file = checkpoint_files(settings)
-            await asyncio.to_thread(key_file.parent.mkdir, parents=True, exist_ok=True)
-            key = await asyncio.to_thread(load_key, key_file)
+            await asyncio.to_thread(load_keys, key_file)  # made, or found to be of no use, before mail is taken
 
             async def checkpoint() -> None:
-                await make_checkpoint(store, key, checkpoint_file)
+                await seal(store, key_file, checkpoint_file)
 
             delivery = DeliveryService(settings, store, node=self.node)
             receiver = Receiver(

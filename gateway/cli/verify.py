@@ -14,7 +14,7 @@ from gateway.cli.context import current
 from gateway.cli.output import emit, fields, progress, say, warn
 from gateway.cli.usage import WrongUsage
 from gateway.errors import StoreError
-from gateway.evidence.note import load_key
+from gateway.evidence.key_files import load_key
 from gateway.evidence.verify import Verification
 from gateway.evidence.verify import verify as walk
 from gateway.ops.places import checkpoint_files

@@ -84,4 +84,26 @@ CUT_OFF = Text(
     "末尾が切り取られています。",
     "The log ends after {size} records, but a checkpoint ({where}) seals {sealed}: its end was cut off.",
 )
+ECDSA = Text(
+    "{size} 件目のチェックポイントの ECDSA 署名が正しくありません。",
+    "The ECDSA signature of the checkpoint at {size} records is not good.",
+)
+KEYS = Text(
+    "署名鍵の交代の記録（{seq}）が、前の鍵と新しい鍵の両方で正しく署名されていません。",
+    "The exchange of keys in record {seq} is not signed by both the old keys and the new ones.",
+)
+ANCHOR = Text(
+    "{size} 件目のチェックポイントへの外部の証明（{target}）が正しくありません：{why}",
+    "What {target} attested about the checkpoint at {size} records does not hold: {why}",
+)
+ANCHOR_ROW = Text(
+    "外部の証明の記録（{seq}）と、保存されている証明が一致しません。",
+    "The attestation from outside that is kept is not the one of record {seq}.",
+)
+NO_ANCHOR = Text(
+    "記録 {seq} にある外部の証明が保存されていません。",
+    "The attestation from outside that record {seq} names is not kept.",
+)
+STAMPED = Text("タイムスタンプ {target}", "time stamp of {target}")
+MAILED = Text("{target} へ送った写し", "copy that was mailed to {target}")
 IN_DATABASE = Text("データベース内", "in the database")

@@ -5,17 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
-from gateway.errors import StoreError
-from gateway.text import Text
 
 ED25519 = b"\x01"  # the signature type of the C2SP signed-note format
 
@@ -102,45 +96,3 @@ def split_notes(text: str) -> tuple[list[str], str]:
         while text.startswith("\n", at):
             at += 1
     return notes, text[at:]
-
-
-def load_key(path: Path) -> Ed25519PrivateKey:
-    """The signing key in `path` (PEM), made where it is missing, readable for its owner alone. Raises `StoreError`."""
-    try:
-        try:
-            return _read_key(path)
-        except FileNotFoundError:
-            return _make_key(path)
-    except (OSError, ValueError, TypeError) as error:
-        raise StoreError(
-            Text("署名鍵を使用できません：{path}（{why}）", "The signing key {path} cannot be used: {why}").with_(
-                path=path, why=str(error).partition("\n")[0][:200]
-            ),
-            Text("バックアップから戻してください。", "Go back to a backup of it."),
-        ) from error
-
-
-def _read_key(path: Path) -> Ed25519PrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise TypeError("not an Ed25519 key")
-    return key
-
-
-def _make_key(path: Path) -> Ed25519PrivateKey:
-    key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(part, path)  # whole or not at all, and never over a key that is there
-        except FileExistsError:
-            return _read_key(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return key

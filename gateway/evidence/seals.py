@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.evidence import faults
 from gateway.evidence.faults import Broken
-from gateway.evidence.note import TORN, Checkpoint, parse, signed_by, split_notes
+from gateway.evidence.key_chain import KeyRing
+from gateway.evidence.key_files import signed_ecdsa
+from gateway.evidence.note import TORN, Checkpoint, parse, split_notes
 from gateway.model.merkle import Frontier
 from gateway.store.tables import checkpoint as checkpoints
 from gateway.text import Text, plain
@@ -61,18 +62,28 @@ class Seals:
 
 
 async def read_seals(
-    connection: AsyncConnection, origin: str, keys: Sequence[Ed25519PublicKey], file: Path | None
+    connection: AsyncConnection,
+    origin: str,
+    keys: KeyRing,
+    file: Path | None,
+    more: Sequence[tuple[str, Text]] = (),
 ) -> Seals:
-    """All checkpoints; raises `Broken` where one cannot be read, is another log's, or bears no good signature."""
+    """All checkpoints, and the notes in `more`, each with the name of its place.
+
+    Raises `Broken` where one cannot be read, is another log's, or bears no good signature of a key in its term.
+    """
     rows = (await connection.execute(select(checkpoints).order_by(checkpoints.c.size))).all()
     notes = [(row.note, faults.IN_DATABASE) for row in rows]
     if file is not None:
         notes += [(note, plain(file.name)) for note in await asyncio.to_thread(_read_file, file)]
-    seals = Seals(await asyncio.to_thread(_check, notes, origin, keys))
+    seals = Seals(await asyncio.to_thread(_check, [*notes, *more], origin, keys))
     for row in rows:
         said = parse(row.note)
         if (said.size, said.root) != (row.size, row.root):
             raise Broken(faults.CHECKPOINT_ROW.with_(size=row.size))
+        signer = keys.signer(row.note, row.size) if row.ecdsa is not None else None
+        if signer is not None and signer.ecdsa is not None and not signed_ecdsa(signer.ecdsa, row.note, row.ecdsa):
+            raise Broken(faults.ECDSA.with_(size=row.size))
     return seals
 
 
@@ -87,7 +98,7 @@ def _read_file(file: Path) -> list[str]:
     return notes
 
 
-def _check(notes: Sequence[tuple[str, Text]], origin: str, keys: Sequence[Ed25519PublicKey]) -> list[Seal]:
+def _check(notes: Sequence[tuple[str, Text]], origin: str, keys: KeyRing) -> list[Seal]:
     seals: list[Seal] = []
     good: dict[str, Checkpoint] = {}  # most notes are kept twice
     for number, (note, where) in enumerate(notes, 1):
@@ -99,7 +110,7 @@ def _check(notes: Sequence[tuple[str, Text]], origin: str, keys: Sequence[Ed2551
                 raise Broken(faults.CHECKPOINT_UNREADABLE.with_(where=where, number=number)) from error
             if said.origin != origin:
                 raise Broken(faults.OTHER_LOG.with_(where=where, size=said.size, origin=said.origin))
-            if not any(signed_by(note, key) for key in keys):
+            if keys.signer(note, said.size) is None:
                 raise Broken(faults.SIGNATURE.with_(where=where, size=said.size))
             good[note] = said
         seals.append(Seal(said.size, said.root, where))

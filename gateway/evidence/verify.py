@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.evidence import faults
 from gateway.evidence.faults import Broken
+from gateway.evidence.key_chain import KIND, KeyRing, read_exchanges
+from gateway.evidence.key_files import PublicKeys
 from gateway.evidence.seals import Seals, read_seals
 from gateway.evidence.walk import Deletions, Walk
 from gateway.model.merkle import BLOCK
@@ -46,12 +48,18 @@ class Verification:
 
 
 async def verify(
-    store: Store, keys: Sequence[Ed25519PublicKey], file: Path | None, progress: Progress | None = None
+    store: Store,
+    keys: Sequence[Ed25519PublicKey | PublicKeys],
+    file: Path | None,
+    progress: Progress | None = None,
+    notes: Sequence[tuple[str, Text]] = (),
 ) -> Verification:
     """Verify the log of this gateway against its messages and its checkpoints, those in `file` included.
 
-    The gateway may go on working: what is appended meanwhile is left for the next time. Memory does not grow with the
-    log. Raises `StoreError` where the database cannot be read.
+    `keys` are those that the reader trusts; those that they were exchanged for on record are found from them. `notes`
+    are checkpoints that somebody else kept, such as one that was mailed, each with the name of its place. The gateway
+    may go on working: what is appended meanwhile is left for the next time. Memory does not grow with the log. Raises
+    `StoreError` where the database cannot be read.
     """
     async with store.read() as connection:
         state = await _state(connection)
@@ -63,7 +71,8 @@ async def verify(
         try:
             _check_ends(state)
             walk = Walk(await _deletions(connection))
-            seals = await read_seals(connection, state["origin"], keys, file)
+            ring = KeyRing(keys, read_exchanges(await _keys(connection), state["origin"]))
+            seals = await read_seals(connection, state["origin"], ring, file, notes)
             await _walk(connection, state, walk, seals, progress)
         except Broken as broken:
             fault = broken.text
@@ -163,6 +172,11 @@ def _check_ends(state: Mapping[str, Any]) -> None:
 async def _deletions(connection: AsyncConnection) -> Deletions:
     query = select(log.c.seq, log.c.record).where(log.c.kind == "deletion").order_by(log.c.seq)
     return Deletions([(row.seq, row.record) for row in await connection.execute(query)])
+
+
+async def _keys(connection: AsyncConnection) -> list[tuple[int, str | None]]:
+    query = select(log.c.seq, log.c.record).where(log.c.kind == KIND).order_by(log.c.seq)
+    return [(row.seq, row.record) for row in await connection.execute(query)]
 
 
 async def _rows(connection: AsyncConnection, query: Any) -> list[Mapping[str, Any]]:

@@ -232,7 +232,7 @@ async def _conditions(connection: AsyncConnection, query: Query) -> tuple[list[A
     if query.message_id:
         where.append(message.c.message_id == f"<{query.message_id.strip().strip('<>')}>")
     if query.address:
-        where.append(_of_address(query.address))
+        where.append(of_address(query.address))
     if query.ip:
         _at_ip(where, fits, query.ip)
     if query.person:
@@ -246,7 +246,8 @@ async def _conditions(connection: AsyncConnection, query: Query) -> tuple[list[A
     return where, fits
 
 
-def _of_address(address: str) -> Any:
+def of_address(address: str) -> Any:
+    """The condition on table `message` that an address, `@domain` or `*.domain` sent it, got it or stands in From."""
     entry = parse_entry(address)
     value = entry.value if entry is not None else fold_address(address)
     recipients = type_coerce(message.c.recipients, String)  # the JSON as it is kept

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.evidence.checkpoint import make_checkpoint
-from gateway.evidence.note import load_key
+from gateway.evidence.key_files import load_key
 from tests.integration.cli_shop import Here, Shop, fill, make
 
 

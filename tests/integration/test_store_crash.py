@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from gateway.evidence.note import load_key
+from gateway.evidence.key_files import load_key
 from gateway.evidence.verify import verify
 from gateway.store.engine import open_store
 from gateway.store.tables import body, log, log_state, message, queue, reply
@@ -18,7 +18,7 @@ from gateway.store.tables import body, log, log_state, message, queue, reply
 LOAD = """
 import asyncio, itertools, os, sys
 from gateway.evidence.checkpoint import make_checkpoint
-from gateway.evidence.note import load_key
+from gateway.evidence.key_files import load_key
 from gateway.store.engine import open_store
 from tests.integration.stores import accept, acceptance, exchange, plan
 from pathlib import Path

@@ -19,7 +19,8 @@ from gateway.errors import StoreError
 from gateway.evidence import faults
 from gateway.evidence import verify as verifying
 from gateway.evidence.checkpoint import make_checkpoint
-from gateway.evidence.note import load_key, parse, sign, signed_by, split_notes, verifier_key
+from gateway.evidence.key_files import load_key
+from gateway.evidence.note import parse, sign, signed_by, split_notes, verifier_key
 from gateway.evidence.verify import Verification, verify
 from gateway.model.merkle import Frontier, leaf_hash
 from gateway.model.record import canonical_json, leaf_text
