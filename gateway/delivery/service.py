@@ -37,6 +37,7 @@ LEASE = timedelta(minutes=15)
 POLL = 5.0  # seconds between two looks for entries that are due
 UNSETTLED = 256  # outcomes that may wait for their transaction at a time; with more the workers pause
 CLAIM = 200  # entries at a time
+SUSPECTS_AFTER = 10.0  # seconds; only then what crashed before is tried, so that crashes in a row are not blamed on it
 AFTER_FAULT = timedelta(minutes=10)
 TELL_AFTER = timedelta(hours=1)  # a destination that is down for so long is told to the owner
 LONGEST_WAIT = 15.0  # seconds between two tries to write what must be written
@@ -60,18 +61,21 @@ class DeliveryService:
         transports: Mapping[str, Transport] | None = None,
         clock: Callable[[], datetime] = _now,
         poll: float = POLL,
+        suspects_after: float = SUSPECTS_AFTER,
     ) -> None:
         self._settings = settings
         self._store = store
         self._node = node
         self._clock = clock
         self._poll_interval = poll
+        self._suspects_after = suspects_after
         ways = transports if transports is not None else make_transports(settings)
         self._lanes = {name: Lane(name, way, settings.delivery, self._deliver, clock) for name, way in ways.items()}
         self._outcomes = Outcomes(store.committer)
         self._failures = Failures(settings, store)
         self._held: set[str] = set()  # entries in our hands
         self._suspects: set[str] = set()  # those of them with a crash behind them
+        self._suspects_from = 0.0  # the loop's time
         self._postponed: dict[datetime, list[str]] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -82,6 +86,7 @@ class DeliveryService:
     async def start(self) -> None:
         """Take over what an earlier run left behind and begin; raises `StoreError`."""
         await self._store.committer.submit(VoidLeases(None if self._store.embedded else self._node))
+        self._suspects_from = asyncio.get_running_loop().time() + self._suspects_after
         self._loops = [
             asyncio.create_task(self._poll(), name="delivery-poll"),
             asyncio.create_task(self._renew(), name="delivery-leases"),
@@ -257,7 +262,8 @@ class DeliveryService:
     async def _claim(self) -> bool:
         """Take what is due; gives whether there is more."""
         now = self._clock()
-        taken = await claim(self._store, self._node, CLAIM, now, lease=LEASE)
+        calm = asyncio.get_running_loop().time() >= self._suspects_from
+        taken = await claim(self._store, self._node, CLAIM, now, lease=LEASE, suspects=calm)
         self.hand_over(leased for leased in taken.leased if leased.id not in self._held)
         for entry in taken.aside:
             logger.error("set_aside", entry=entry)

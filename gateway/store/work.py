@@ -40,15 +40,18 @@ class Claimed:
     more: bool = False  # entries are due beyond the limit
 
 
-async def claim(store: Store, node: str, limit: int, now: datetime, *, lease: timedelta) -> Claimed:
+async def claim(
+    store: Store, node: str, limit: int, now: datetime, *, lease: timedelta, suspects: bool = True
+) -> Claimed:
     """Claim up to `limit` due entries for `node` and read what they send; writes nothing where nothing is due.
 
-    Due are waiting entries whose time has come, and leases that ran out. Raises `StoreError`.
+    Due are waiting entries whose time has come, and leases that ran out; those with a crash behind them only where
+    `suspects` may be tried. Raises `StoreError`.
     """
     async with store.read() as connection:
         if (await connection.execute(select(queue.c.id).where(_due(now)).limit(1))).first() is None:
             return Claimed()
-    taken = await store.committer.submit(Claim(node, limit, lease, now))
+    taken = await store.committer.submit(Claim(node, limit, lease, now, suspects))
     if not taken.rows:
         return Claimed((), taken.aside, taken.uncertain, taken.more)
     leased = await _read(store, taken.rows)
@@ -76,6 +79,7 @@ class Claim:
     limit: int
     lease: timedelta
     now: datetime
+    suspects: bool = True
 
     async def apply(self, batch: Batch) -> Taken:
         """The rows taken, oldest first; lapsed replies become uncertain, entries that crashed too often go aside."""
@@ -91,7 +95,7 @@ class Claim:
             for row in worn.all()
         ]
         fresh = await self._due_rows(batch, queue.c.crashes == 0, self.limit + 1)
-        suspects = await self._suspects(batch)
+        suspects = await self._suspects(batch) if self.suspects else []
         rows = _within(suspects + fresh[: self.limit])
         await self._lease(batch, [row.id for row in rows])
         return Taken(tuple(rows), tuple(aside), tuple(uncertain), len(fresh) + len(suspects) > len(rows))

@@ -433,6 +433,23 @@ async def test_three_crashes_set_an_entry_aside_and_the_owner_is_told(store: Sto
     assert f"sekisho queue retry {row.id}" in told.body()
 
 
+async def test_crashes_soon_after_a_start_are_not_blamed_on_what_crashed_before(store: Store, clock: Clock) -> None:
+    await accept_one(store)
+    lease = timedelta(minutes=5)
+    clock.turn(minutes=6)
+    assert len((await claim(store, NODE, 10, clock(), lease=lease)).leased) == 1  # and the process dies
+    clock.turn(minutes=6)
+    mailbox = Fake()
+    for _ in range(5):  # it dies again and again, at once after its start
+        async with Bench(store, clock, CONFIG, suspects_after=60.0, **fakes(mailbox)) as bench:
+            await asyncio.sleep(0.1)
+            assert [row.crashes for row in await bench.rows()] == [1]
+    assert not mailbox.sent
+    async with Bench(store, clock, CONFIG, suspects_after=0.2, **fakes(mailbox)) as bench:
+        await bench.drained(1)
+    assert len(mailbox.sent) == 1
+
+
 async def test_a_stop_waits_for_what_is_under_way_and_gives_the_rest_back(store: Store, clock: Clock) -> None:
     mailbox = Fake(wait=0.2)
     config = settings(Target("smtp", "x", 25), concurrency=2)
