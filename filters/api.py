@@ -76,8 +76,8 @@ class Threads(Protocol):
 class Scanners(Protocol):
     """Programs beside the gateway that judge a message; never raise, never take longer than the configured time."""
 
-    async def spam(self, exchange: Exchange) -> Scan:
-        """What rspamd says."""
+    async def spam(self, exchange: Exchange, ip: str, helo: str) -> Scan:
+        """What rspamd says of a message that came from this IP under this name."""
 
     async def virus(self, exchange: Exchange) -> Scan:
         """What ClamAV says."""
@@ -86,7 +86,7 @@ class Scanners(Protocol):
 class NoScanners:
     """No program is asked, as in rule tests."""
 
-    async def spam(self, exchange: Exchange) -> Scan:
+    async def spam(self, exchange: Exchange, ip: str, helo: str) -> Scan:
         """Not asked."""
         return NOT_ASKED
 

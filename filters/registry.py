@@ -7,6 +7,7 @@ from filters.authentication import AuthenticationFilter
 from filters.automation import Automation
 from filters.blacklist import BlacklistFilter
 from filters.content import Content
+from filters.external import ExternalFilter
 from filters.impersonation import ImpersonationFilter
 from filters.orders import OrdersFilter
 from filters.phrases import PhrasesFilter
@@ -26,6 +27,7 @@ FILTERS: tuple[Filter, ...] = (
     OrdersFilter(),
     AuthenticationFilter(),
     ImpersonationFilter(),
+    ExternalFilter(),
 )
 
 SPECS: dict[str, FactSpec] = {spec.name: spec for filter_ in FILTERS for spec in filter_.facts}

@@ -14,6 +14,7 @@ import structlog
 from filters.api import Lookups
 from filters.registry import FILTERS
 from gateway.clients.dns import Resolver
+from gateway.clients.scanners import Scanners
 from gateway.delivery import DeliveryService
 from gateway.errors import ConfigError, Refused
 from gateway.evidence.checkpoint import seal
@@ -87,7 +88,7 @@ class Daemon:
             stack.push_async_callback(records.stop)
             resolver = Resolver(settings.dns)
             stack.push_async_callback(resolver.close)
-            lookups = Lookups(records, resolver, threads)
+            lookups = Lookups(records, resolver, threads, Scanners(settings.external))
             rulebook = Rulebook(settings, FILTERS)
             await rulebook.load()
             templates = Templates(settings.templates, settings)

@@ -13,7 +13,7 @@ from tests.servers.process import WANT
 
 pytest_plugins = [
     f"tests.servers.{name}"
-    for name in ("trust", "dovecot", "imap", "postfix", "postgresql", "rspamd", "sink")
+    for name in ("trust", "dovecot", "imap", "postfix", "postgresql", "rspamd", "clamd", "sink")
     if find_spec(f"tests.servers.{name}")
 ]
 

@@ -20,6 +20,7 @@ from gateway.cli.output import emit, warn
 from gateway.cli.usage import WrongUsage
 from gateway.cli.words import THEN as THEN
 from gateway.clients.dns import Resolver
+from gateway.clients.scanners import Scanners
 from gateway.errors import SekishoError
 from gateway.intake.judge import Judge, Judgement
 from gateway.mime.message import Message
@@ -172,7 +173,7 @@ async def _judge(settings: Settings) -> AsyncIterator[tuple[Judge, Store | None]
         else:
             warn(_NO_RECORDS)
         threads = stack.enter_context(WorkerThreads())
-        lookups = Lookups(records, Resolver(settings.dns), threads)
+        lookups = Lookups(records, Resolver(settings.dns), threads, Scanners(settings.external))
         screener = Screener(settings, FILTERS, lookups)
         # Shown although no smarthost is set: the owner wants to see what the guard says of the mail.
         yield Judge(settings, screener, Templates(settings.templates, settings)), store

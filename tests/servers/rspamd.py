@@ -1,4 +1,4 @@
-"""rspamd with the rules its package ships, as a milter on a unix socket, its Redis beside it, and no network."""
+"""rspamd with the rules its package ships, as a milter and over HTTP, its Redis beside it, and no network."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.process import program, running, server_folder, want
+from tests.servers.process import answers, free_port, program, running, server_folder, tail, wait_until, want
 
 _SHIPPED = Path("/etc/rspamd/rspamd.conf")
 
 
 @dataclass(frozen=True)
 class Rspamd:
-    """A running rspamd. `milter` is Postfix's way to name its socket; `pids` are its and its Redis's main processes."""
+    """A running rspamd. `milter` is Postfix's way to name its socket; `pids` are its and its Redis's main processes.
+
+    `port` is that of /checkv2 on 127.0.0.1, 0 where it was not asked for.
+    """
 
     folder: Path
     milter: str
     pids: tuple[int, ...]
+    port: int = 0
 
 
 @contextlib.contextmanager
-def run_rspamd(*, name_server: tuple[str, int] = ("127.0.0.1", 9), parent: Path | None = None) -> Iterator[Rspamd]:
-    """rspamd in milter mode until the block ends; questions to the DNS go to `name_server` alone."""
+def run_rspamd(
+    *, name_server: tuple[str, int] = ("127.0.0.1", 9), parent: Path | None = None, http: bool = False
+) -> Iterator[Rspamd]:
+    """rspamd in milter mode, with `http` also over HTTP, until the block ends; it asks `name_server` alone."""
     binary, redis = program("rspamd"), program("redis-server")
     if binary is None or not _SHIPPED.exists():
         want("rspamd", "package rspamd")
@@ -40,7 +46,8 @@ def run_rspamd(*, name_server: tuple[str, int] = ("127.0.0.1", 9), parent: Path 
         store = [redis, "--port", "0", "--unixsocket", str(redis_socket), "--unixsocketperm", "777", "--save", ""]
         store += ["--dir", str(folder), "--daemonize", "no"]
         redis_process = stack.enter_context(running(store, folder / "redis.log", redis_socket))
-        local = _write_overrides(folder, redis_socket, milter_socket, name_server)
+        port = free_port() if http else 0
+        local = _write_overrides(folder, redis_socket, milter_socket, name_server, port)
         command = [binary, "-f", "-c", str(_SHIPPED)]
         for name in ("DBDIR", "RUNDIR", "LOGDIR"):
             command.append(f"--var={name}={folder}")
@@ -50,11 +57,14 @@ def run_rspamd(*, name_server: tuple[str, int] = ("127.0.0.1", 9), parent: Path 
             shutil.chown(folder, user.pw_uid, user.pw_gid)
             command += ["-u", "_rspamd", "-g", "_rspamd"]
         process = stack.enter_context(running(command, folder / "rspamd.log", milter_socket, timeout=60))
-        yield Rspamd(folder, f"unix:{milter_socket}", (process.pid, redis_process.pid))
+        if http:
+            log = folder / "rspamd.log"
+            wait_until(lambda: answers(("127.0.0.1", port)), "rspamd answers over HTTP", detail=lambda: tail(log))
+        yield Rspamd(folder, f"unix:{milter_socket}", (process.pid, redis_process.pid), port)
 
 
-def _write_overrides(folder: Path, redis: Path, milter: Path, name_server: tuple[str, int]) -> Path:
-    """The shop's part of rspamd's config: sockets in our folder, no network, one milter worker that scans by itself."""
+def _write_overrides(folder: Path, redis: Path, milter: Path, name_server: tuple[str, int], http: int) -> Path:
+    """The shop's part of rspamd's config: sockets in our folder, no network, workers that scan by themselves."""
     local = folder / "etc"
     (local / "local.d").mkdir(parents=True)
     (local / "override.d").mkdir()
@@ -62,7 +72,7 @@ def _write_overrides(folder: Path, redis: Path, milter: Path, name_server: tuple
     parts = {
         "options.inc": f'dns {{ nameserver = ["{host}:{port}"]; timeout = 0.5s; retransmits = 1; }}',
         "redis.conf": f'servers = "{redis}";',
-        "worker-normal.inc": "enabled = false;",
+        "worker-normal.inc": f'bind_socket = "127.0.0.1:{http}";\ncount = 1;' if http else "enabled = false;",
         "worker-controller.inc": "enabled = false;",
         "worker-fuzzy.inc": "enabled = false;",
         "worker-proxy.inc": (
@@ -81,6 +91,6 @@ def _write_overrides(folder: Path, redis: Path, milter: Path, name_server: tuple
 
 @pytest.fixture(scope="session")
 def rspamd() -> Iterator[Rspamd]:
-    """rspamd as a milter."""
-    with run_rspamd() as server:
+    """rspamd as a milter and over HTTP."""
+    with run_rspamd(http=True) as server:
         yield server
