@@ -51,7 +51,7 @@ def clamd() -> Iterator[Clamd]:
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         own = (
             folder / "clamd"
-        )  # AppArmor's profile, where there is one, knows the installed path and forbids our folder
+        )  # AppArmor knows the installed path, and forbids it our folder
         shutil.copy2(binary, own)
         with running([str(own), "--config-file", str(config)], folder / "clamd.log", socket, timeout=60):
             yield Clamd(socket, port)
