@@ -80,6 +80,7 @@ class Batch:
 
     async def flush(self, *, writes: bool = False) -> None:
         """Write what was collected so far, so that a query sees it; `writes` when a write of the unit's own follows."""
+        await self._writer.ensure()
         if self._settled:
             settled, self._settled = self._settled, defaultdict(list)
             await self._writer.write(settled)

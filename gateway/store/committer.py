@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from gateway.errors import StoreError
 from gateway.store.batch import Batch
 from gateway.store.failures import BUSY, DATABASE_ERRORS, DRIVER_ERRORS, is_of_one_record, store_error
-from gateway.store.writer import SqliteWriter, Writer, open_writer
+from gateway.store.writer import SqliteWriter, Stale, Writer, open_writer
 from gateway.text import Text
 
 T = TypeVar("T")
@@ -146,13 +146,21 @@ class Committer:
                 raise
 
     async def _transaction(self, group: list[_Waiting]) -> None:
+        try:
+            await self._try(group)
+        except Stale:  # the next one begins with a look at the log and holds the lock from then on
+            for waiting in group:
+                waiting.error = None
+            await self._try(group)
+
+    async def _try(self, group: list[_Waiting]) -> None:
         batch = await self._begin()
         for number, waiting in enumerate(group):
             if number % 16 == 15:
                 await asyncio.sleep(0)  # the event loop is not held by a large group
             try:
                 waiting.result = await waiting.unit.apply(batch)
-            except DRIVER_ERRORS:
+            except (*DRIVER_ERRORS, Stale):
                 raise  # the transaction can no longer be trusted
             except Exception as error:
                 waiting.error = error

@@ -26,6 +26,10 @@ _STATE = "SELECT size, frontier, at FROM log_state WHERE id = 1"
 _background: set[asyncio.Task[None]] = set()
 
 
+class Stale(Exception):
+    """Another program appended to the log since the last commit: what was built on the old end must be built anew."""
+
+
 class Writer(ABC):
     """A connection outside SQLAlchemy's transactions: begin, write and commit go to the driver in few round trips."""
 
@@ -36,6 +40,10 @@ class Writer(ABC):
     @abstractmethod
     async def begin(self) -> LogState:
         """Begin a transaction that holds the log's lock; where the log ends."""
+
+    @abstractmethod
+    async def ensure(self) -> None:
+        """See that the transaction has really begun, before it is read or written; may raise `Stale`."""
 
     @abstractmethod
     async def write(self, rows: Rows) -> None:
@@ -79,27 +87,60 @@ class Writer(ABC):
 
 
 class SqliteWriter(Writer):
-    """SQLite: BEGIN IMMEDIATE is the lock; one hop into the connection's thread for each step."""
+    """SQLite: BEGIN IMMEDIATE is the lock; one hop into the connection's thread for each step.
+
+    Where the log ends is known from the last commit, so a transaction that only inserts begins, writes and commits in
+    one hop, and looks there whether that still holds: other programs, such as `sekisho block`, append as well.
+    """
 
     _driver: SqliteConnection
 
+    def __init__(self, connection: AsyncConnection, driver: Any) -> None:
+        super().__init__(connection, driver)
+        self._known: LogState | None = None
+        self._begun = False
+
     async def begin(self) -> LogState:
-        """Begin a transaction that holds the log's lock; where the log ends."""
-        found = await self._driver.in_thread(_sqlite_begin)
-        return _state(found)
+        """Where the log ends, as far as is known; the lock is taken when it is needed."""
+        if self._known is None:
+            self._known = _state(await self._driver.in_thread(_sqlite_begin))
+            self._begun = True
+        return self._known
+
+    async def ensure(self) -> None:
+        """Take the lock; raises `Stale` where the log ends elsewhere than was known."""
+        if not self._begun:
+            known, self._known = self._known, None
+            if _state(await self._driver.in_thread(_sqlite_begin)) != known:
+                await self._driver.in_thread(_sqlite_rollback)
+                raise Stale
+            self._known, self._begun = known, True
 
     async def write(self, rows: Rows) -> None:
         """Insert rows, in the order of the foreign keys."""
         made = self._ordered(rows)
+        await self.ensure()
         await self._driver.in_thread(lambda raw: _sqlite_write(raw, made))
 
     async def statement(self, sql: str) -> None:
         """Run a statement without parameters, such as SAVEPOINT or ROLLBACK."""
+        await self.ensure()
         await self._driver.in_thread(lambda raw: raw.execute(sql).close())
 
     async def commit(self, rows: Rows, state: LogState, finished: Sequence[Finished] = ()) -> set[str]:
         """Insert rows, finish entries, set where the log ends, and commit; the entries that were their node's own."""
-        return await self._driver.in_thread(lambda raw: _sqlite_commit(raw, self._ordered(rows), state, finished))
+        known, self._known = self._known, None
+        begun, self._begun = self._begun, False
+
+        def write(raw: sqlite3.Connection) -> set[str]:
+            if not begun and _state(_sqlite_begin(raw)) != known:
+                _sqlite_rollback(raw)
+                raise Stale
+            return _sqlite_commit(raw, self._ordered(rows), state, finished)
+
+        ours = await self._driver.in_thread(write)
+        self._known = state
+        return ours
 
     def _stop(self) -> None:
         self._driver.give_up()
@@ -114,6 +155,9 @@ class PostgresqlWriter(Writer):
         # two statements: the second one's snapshot has to be taken after the lock is held
         await self._driver.execute(f"SELECT pg_advisory_xact_lock({LOG_LOCK})")
         return _state(await self._driver.fetchrow(_STATE))
+
+    async def ensure(self) -> None:
+        """Nothing: `begin` has taken the lock."""
 
     async def write(self, rows: Rows) -> None:
         """Insert rows, in the order of the foreign keys."""
@@ -154,6 +198,10 @@ def _state(row: Sequence[Any] | None) -> LogState:
 def _sqlite_begin(raw: Any) -> Any:
     raw.execute("BEGIN IMMEDIATE")
     return raw.execute(_STATE).fetchone()
+
+
+def _sqlite_rollback(raw: Any) -> None:
+    raw.execute("ROLLBACK")
 
 
 def _sqlite_write(raw: Any, made: Sequence[tuple[Statement, list[tuple[Any, ...]]]]) -> None:

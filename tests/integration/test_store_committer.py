@@ -382,3 +382,25 @@ async def test_times_are_utc_with_microseconds_from_both_databases(store: Store)
         row = (await connection.execute(select(setting))).one()
     assert (row.at, row.value) == (at, {"a": ["あ"]})
     assert row.at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("write", [False, True])
+async def test_two_programs_that_append_to_one_file_keep_one_log(tmp_path: Path, write: bool) -> None:
+    """What a committer remembers of the log's end is looked at again: another program may have appended meanwhile."""
+    stores = [await open_store(f"sqlite:///{tmp_path}/sekisho.db") for _ in range(2)]
+    seqs: list[int] = []
+    for turn in range(30):
+        for number, store in enumerate(stores):
+            seqs.append(await store.committer.submit(name_person(f"p{turn}-{number}", write=write)))
+    both = [store.committer.submit(name_person(f"b{i}-{n}")) for i in range(20) for n, store in enumerate(stores)]
+    seqs += await asyncio.gather(*both)
+    assert sorted(seqs) == list(range(100))
+    async with stores[0].read() as connection:
+        rows = (await connection.execute(select(log.c.leaf).order_by(log.c.seq))).all()
+        state = (await connection.execute(select(log_state.c.size, log_state.c.frontier))).one()
+    frontier = Frontier()
+    for row in rows:
+        frontier.append(row.leaf)
+    assert (state.size, state.frontier) == (100, frontier.pack())
+    for store in stores:
+        await store.close()
