@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -70,8 +70,8 @@ async def search(
         str,
         Parameter(metavar="NUMBER"),
         Text(
-            "注文番号。件名と本文を1通ずつ読むため、--since と併せると速くなります。",
-            "Order number. Reads subject and text of each mail, so give --since as well.",
+            "注文番号。設定した形式にない番号は本文を1通ずつ調べるため、--since と併せると速くなります。",
+            "Order number. One of no known format is looked for in each mail's text: give --since as well.",
         ),
     ] = "",
     subject: Annotated[str, Text("件名の一部。", "Part of the subject.")] = "",
@@ -117,10 +117,9 @@ async def search(
         direction=direction,
     )
     async with context.store(create=False) as store:
-        if order:
+        hits = await records.search(store, replace(query, order=order), limit=limit + 1)
+        if order and not hits:
             hits = await mentions(store, query, order, limit + 1)
-        else:
-            hits = await records.search(store, query, limit=limit + 1)
     if context.json:
         for hit in hits[:limit]:
             emit(as_json(hit))

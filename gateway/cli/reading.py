@@ -29,7 +29,7 @@ async def body(store: Store, id: str) -> str:
 async def mentions(store: Store, query: records.Query, order: str, limit: int) -> tuple[records.Hit, ...]:
     """Messages that fit the query and name this order in subject or text, newest first, at most `limit`.
 
-    There is no index of order numbers: every message that fits is read.
+    For numbers that no format of the config knew when the mail came: every message that fits is read.
     """
     named = _names(order)
     found: list[records.Hit] = []
