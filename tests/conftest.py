@@ -13,7 +13,7 @@ from tests.servers.process import WANT
 
 pytest_plugins = [
     f"tests.servers.{name}"
-    for name in ("trust", "dovecot", "imap", "postfix", "postgresql", "rspamd", "clamd", "sink")
+    for name in ("trust", "dovecot", "imap", "postfix", "postgresql", "rspamd", "clamd", "sink", "tsa")
     if find_spec(f"tests.servers.{name}")
 ]
 
