@@ -50,12 +50,19 @@ def test_nothing_is_lost_and_no_reply_goes_twice_when_the_gateway_is_killed_agai
             sealed = found.size
         load.wait_for(len(load.sent) + 50)
     began = time.monotonic()
-    gateway.wait_drained(60 + 5 * KILLS)
+    gateway.wait_drained(60 + 5 * KILLS, aside=True)
     drained = time.monotonic() - began
+    # a message at work in three kills is set aside, and the owner's command sends it
+    aside = gateway.waiting("aside")
+    assert aside <= KILLS // 10
+    if aside:
+        gateway.sekisho("queue", "retry", "--all")
+        gateway.wait_drained()
     assert gateway.stop() == 0
     assert load.refused == []
     found = gateway.verify()
     assert found.fault is None, found.fault.en
+    gateway.sekisho("verify")
 
     # on record: each message that has its 250 exactly once, under the id that the reply named
     records = Counter(record["id"] for record in gateway.records("mail.in"))
@@ -91,6 +98,7 @@ def test_nothing_is_lost_and_no_reply_goes_twice_when_the_gateway_is_killed_agai
         "on record": len(rows),
         "tries without a 250": load.again,
         "delivered twice": copies,
+        "set aside": aside,
         "replies": len(outgoing.taken),
         "replies uncertain": len(uncertain),
         "log records": found.size,

@@ -20,7 +20,7 @@ import yaml
 from sqlalchemy import func, select
 
 from gateway.config import scaffold
-from gateway.evidence.note import load_key
+from gateway.evidence.key_files import load_key
 from gateway.evidence.verify import Verification, verify
 from gateway.store import schema
 from gateway.store.body import unpack
@@ -249,18 +249,25 @@ class Gateway:
         row = self.rows(select(body.c.zstd, message.c.size).join(message).where(message.c.id == identifier))[0]
         return bytes(unpack(row.zstd, row.size))
 
-    def waiting(self) -> int:
-        """How many queue entries are not over yet."""
-        statement = select(func.count()).select_from(queue).where(queue.c.state.in_((*OPEN, "aside")))
+    def waiting(self, *states: str) -> int:
+        """How many queue entries are in one of these states: by default those that are not over yet."""
+        wanted = states or (*OPEN, "aside")
+        statement = select(func.count()).select_from(queue).where(queue.c.state.in_(wanted))
         return int(self.rows(statement)[0][0])
 
-    def wait_drained(self, timeout: float = 60.0) -> None:
-        """Return when nothing is left to send."""
+    def sekisho(self, *arguments: str) -> str:
+        """Run a command on this gateway's config; what it prints. CalledProcessError where it fails."""
+        command = [sys.executable, "-m", "gateway", "-c", str(self.config), *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2], timeout=300)
+        return done.stdout.decode()
+
+    def wait_drained(self, timeout: float = 60.0, *, aside: bool = False) -> None:
+        """Return when nothing is left to send; `aside`: but what was set aside for a person to look at."""
         shown = select(queue.c.kind, queue.c.state, queue.c.attempts, queue.c.crashes, queue.c.last_error).where(
             queue.c.state.in_((*OPEN, "aside"))
         )
         end = time.monotonic() + timeout
-        while self.waiting():
+        while self.waiting(*OPEN, *(() if aside else ("aside",))):
             if time.monotonic() > end:
                 raise TimeoutError(f"not drained: {self.rows(shown.limit(20))}\n{tail(self.log, 15)}")
             time.sleep(0.1)

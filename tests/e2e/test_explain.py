@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,8 +145,7 @@ def test_explain_and_run_agree_on_every_sample(
     outside.dns.zone["customer.example"]["TXT"] = ["v=spf1 ip4:203.0.113.10 -all"]
     before = before_the_block()[0]
     send(gateway.port, before.raw, before.mail_from, helo=before.helo, proxy=before.ip)
-    command = [sys.executable, "-m", "gateway", "-c", str(gateway.config), "block", BLOCKED, BLOCKED_RANGE]
-    subprocess.run([*command, "--reason", "見本", "--person", "碇 源太"], check=True, capture_output=True)
+    gateway.sekisho("block", BLOCKED, BLOCKED_RANGE, "--reason", "見本", "--person", "碇 源太")
     gateway.wait_event("received")
 
     rules: set[str] = set()
@@ -196,8 +193,7 @@ def test_explain_leaves_no_trace(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "mail.eml"
     file.write_bytes(letter())
     before = (gateway.messages(), gateway.verify().size)
-    command = [sys.executable, "-m", "gateway", "-c", str(gateway.config), "--json", "explain", str(file)]
-    done = subprocess.run([*command, "--ip", "203.0.113.10"], check=True, capture_output=True)
-    assert json.loads(done.stdout)["verdict"]["then"] == "deliver"
+    said = json.loads(gateway.sekisho("--json", "explain", str(file), "--ip", "203.0.113.10"))
+    assert said["verdict"]["then"] == "deliver"
     assert (gateway.messages(), gateway.verify().size) == before
     assert gateway.waiting() == 0
