@@ -15,6 +15,7 @@ from gateway.model.lists import fold_text
 from gateway.text import Text
 
 LEAST = 5  # letters of a name, of which one may differ: shorter ones are too near to others by chance
+_LONGEST = 253  # characters of a domain (RFC 1035)
 
 _DRAWN_ALIKE = Text("{given} は {own} と見分けにくい文字で書かれています。", "{given} is drawn like {own}")
 _ONE_LETTER = Text("{given} は {own} と 1 文字違いです。", "{given} is one letter off {own}")
@@ -28,7 +29,12 @@ def lookalike(domain: str, own: tuple[str, ...]) -> Text | None:
     A provider whose customers we are ourselves, such as gmail.com, is none of our own.
     """
     mine = [one for one in own if not well_known(one)]
-    if not domain or well_known(domain) or any(same_domain_or_below(domain, _main(one)) for one in mine):
+    if (
+        not domain
+        or len(domain) > _LONGEST
+        or well_known(domain)
+        or any(same_domain_or_below(domain, _main(one)) for one in mine)
+    ):
         return None
     for one in mine:
         why = _compare(domain, one)

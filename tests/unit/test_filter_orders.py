@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filters.api import Case
 from filters.complaints import digest, grievance
@@ -202,3 +204,11 @@ def test_words_of_grievance(words: str) -> None:
 def test_a_complaint_is_its_letters_and_digits() -> None:
     assert digest("ｱｲｳ １２3!") == digest("アイウ\n123")
     assert digest("アイウ") != digest("アイエ")
+
+
+@given(st.text(max_size=300) | st.text("0123456789-#注文番号：PBpbー−＃１ \n", max_size=300))
+def test_any_text_may_be_searched(text: str) -> None:
+    found = orders_in(text, ALL)
+    assert len(found) <= MOST
+    assert len({order_key(number) for number in found}) == len(found)
+    assert all(any(character.isdigit() for character in number) for number in found)

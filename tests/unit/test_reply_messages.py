@@ -34,7 +34,7 @@ SETTINGS = Settings(
     shop=Shop(name="和み工房", addresses=("shop@shop.example", "@order.shop.example")),
     outgoing=Outgoing(Target("smtp", "smtp.shop.example", 587)),
 )
-FACTS = {"authenticated": Fact(True), "automatic": Fact("no"), "spf": Fact("none"), "order": Fact("1001")}
+FACTS = {"authenticated": Fact(True), "automatic": Fact("no"), "spf": Fact("none"), "order": Fact(("#1001", "1002"))}
 NOW = datetime(2026, 7, 1, 3, 4, 5, tzinfo=UTC)
 LONG_ID = "<" + "x" * 200 + "@mail.example.com>"
 
