@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.config.document import Wrong
 from gateway.config.kinds import Choice, Either, Key, Made, Many, Section
-from gateway.config.places import CLAMD, DATABASE, IMAP_SERVER, LISTEN, NAME_SERVER, RSPAMD, TARGET
+from gateway.config.places import CLAMD, DATABASE, HTTP_URL, IMAP_SERVER, LISTEN, NAME_SERVER, RSPAMD, TARGET
 from gateway.config.words import (
     KEEP,
     KEYWORD,
@@ -27,8 +27,11 @@ from gateway.config.words import (
 )
 from gateway.model.order import FORMATS, Orders
 from gateway.model.settings import (
+    Anchors,
+    Authority,
     Delivery,
     Dns,
+    Evidence,
     External,
     Imap,
     ImapActions,
@@ -314,6 +317,45 @@ OUTGOING: Either[Outgoing] = Either(
     ),
 )
 
+AUTHORITY: Either[Authority] = Either(
+    Made(HTTP_URL, Authority),
+    Section(
+        Authority,
+        _section("evidence.anchors.tsa"),
+        Key("url", HTTP_URL, Text("時刻認証局の URL です。", "the authority's URL"), required=True),
+        Key("ca", PRESENT_FILE, Text("認証局のルート証明書（PEM）です。", "the authority's root certificates, PEM")),
+    ),
+)
+EVIDENCE = Section(
+    Evidence,
+    _section("evidence"),
+    Key(
+        "checkpoint_every",
+        span("1m", "1d"),
+        Text("チェックポイントの間隔です。", "the time between two checkpoints"),
+    ),
+    Key(
+        "anchors",
+        Section(
+            Anchors,
+            _section("evidence.anchors"),
+            Key(
+                "tsa",
+                Many(AUTHORITY, most=10),
+                Text("時刻認証局（RFC 3161）です。", "time-stamp authorities, RFC 3161"),
+            ),
+            Key(
+                "mail",
+                Many(MAIL_ADDRESS, most=20),
+                Text("チェックポイントを送る先（弁護士など）です。", "who is mailed checkpoints, such as the lawyer"),
+            ),
+            Key("every", span("1h", "30d"), Text("タイムスタンプの間隔です。", "the time between two time stamps")),
+            Key("mail_every", span("1h", "365d"), Text("メールの間隔です。", "the time between two mails")),
+        ),
+        Text("チェックポイントを外部に証明してもらう先です。", "who outside attests checkpoints"),
+    ),
+)
+
 
 def _delivery(**values: Any) -> Delivery:
     delivery = Delivery(**values)
@@ -419,6 +461,7 @@ ROOT: dict[str, Key] = {
             ),
             Text("外部の検査プログラムです。", "scanners beside the gateway"),
         ),
+        Key("evidence", EVIDENCE, Text("証拠ログの封印についてです。", "how the evidence log is sealed")),
         Key(
             "log",
             Section(

@@ -201,3 +201,15 @@ CLAMD = Word(
         "unix:/run/clamav/clamd.ctl か tcp://127.0.0.1:3310 の形", "unix:/run/clamav/clamd.ctl or tcp://127.0.0.1:3310"
     ),
 )
+
+
+def _http_url(text: str, reading: Reading) -> str:
+    said = text.strip()
+    found = re.fullmatch(r"https?://([^/@\s]+)(/[!-~]*)?", said)
+    if found is None or len(said) > 1000:
+        raise ValueError(text)
+    host_and_port(found[1], 443)
+    return said
+
+
+HTTP_URL = Word(_http_url, Text("https://… の URL", "a URL, https://…"))

@@ -235,6 +235,32 @@ class External:
 
 
 @dataclass(frozen=True)
+class Authority:
+    """A time-stamp authority (RFC 3161): its URL, and the PEM file of its roots (None: those of the system)."""
+
+    url: str
+    ca: Path | None = None
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Who outside attests checkpoints: authorities every `every` seconds, `mail` addresses every `mail_every`."""
+
+    tsa: tuple[Authority, ...] = ()
+    mail: tuple[str, ...] = ()
+    every: int = DAY
+    mail_every: int = 7 * DAY
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How the evidence log is sealed: a checkpoint every `checkpoint_every` seconds, attested by `anchors`."""
+
+    anchors: Anchors = field(default_factory=Anchors)
+    checkpoint_every: int = 3600
+
+
+@dataclass(frozen=True)
 class Log:
     """How the program itself logs: `level` and `format` (`auto` is text on a terminal, JSON otherwise)."""
 
@@ -256,6 +282,7 @@ class Settings:
     replies: Replies = field(default_factory=Replies)
     dns: Dns = field(default_factory=Dns)
     external: External = field(default_factory=External)
+    evidence: Evidence = field(default_factory=Evidence)
     log: Log = field(default_factory=Log)
     rules: Path = Path("rules.yaml")
     templates: Path = Path("templates")
