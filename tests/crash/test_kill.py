@@ -56,7 +56,7 @@ def test_nothing_is_lost_and_no_reply_goes_twice_when_the_gateway_is_killed_agai
     aside = gateway.waiting("aside")
     assert aside <= KILLS // 10
     if aside:
-        gateway.sekisho("queue", "retry", "--all")
+        gateway.sekisho("queue", "retry", "--failed")
         gateway.wait_drained()
     assert gateway.stop() == 0
     assert load.refused == []
