@@ -14,34 +14,10 @@ LONGEST_NAME: Final = 50
 _SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,5}")
 # What a double click would run; such files get a harmless ending after their own.
 _RUNS: Final = frozenset(
-    [
-        ".app",
-        ".bat",
-        ".cmd",
-        ".com",
-        ".cpl",
-        ".dll",
-        ".exe",
-        ".hta",
-        ".htm",
-        ".html",
-        ".iso",
-        ".jar",
-        ".js",
-        ".jse",
-        ".lnk",
-        ".msi",
-        ".ps1",
-        ".reg",
-        ".scr",
-        ".sh",
-        ".svg",
-        ".url",
-        ".vbe",
-        ".vbs",
-        ".wsf",
-        ".xhtml",
-    ]
+    (
+        *(".app", ".bat", ".cmd", ".com", ".cpl", ".dll", ".exe", ".hta", ".htm", ".html", ".iso", ".jar", ".js"),
+        *(".jse", ".lnk", ".msi", ".ps1", ".reg", ".scr", ".sh", ".svg", ".url", ".vbe", ".vbs", ".wsf", ".xhtml"),
+    )
 )
 
 

@@ -25,27 +25,11 @@ MOST_THUMBNAILS: Final = 12
 LONGEST_FIELD: Final = 3_000
 # What a redacted paper still shows of the header: fields whose text can be read, and so blacked out.
 READABLE: Final = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "reply-to",
-        "sender",
-        "return-path",
-        "subject",
-        "date",
-        "message-id",
-        "in-reply-to",
-        "references",
-        "received",
-        "content-type",
-        "content-transfer-encoding",
-        "mime-version",
-        "authentication-results",
-        "auto-submitted",
-        "user-agent",
-        "x-mailer",
-    ]
+    (
+        *("from", "to", "cc", "reply-to", "sender", "return-path", "subject", "date", "message-id", "in-reply-to"),
+        *("references", "received", "content-type", "content-transfer-encoding", "mime-version", "user-agent"),
+        *("authentication-results", "auto-submitted", "x-mailer"),
+    )
 )
 
 _KINDS: Final = {
@@ -56,6 +40,9 @@ _KINDS: Final = {
     ("out", "report"): "不達通知として送信した電子メール",
     ("out", "forward"): "転送した電子メール",
 }
+_NOT_SHOWN: Final = "紙面に表示できない形式です。内容は、ファイル一式の attachments にある原本をご覧ください。"
+_WITHHELD: Final = "墨消しの対象となるメールに添付されていたため、内容は省略しています。"
+_CUT_SHORT: Final = "長い本文のため、末尾の約 {omitted:,} 文字を省いています。全文は原本（eml）にあります。"
 _OUTCOMES: Final = {
     "deliver": "通常どおり配信",
     "quarantine": "保留",

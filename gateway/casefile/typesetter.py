@@ -56,6 +56,14 @@ class Typesetter:
         assert isinstance(made, bytes)
         return made
 
+    def shows(self, name: str, content: bytes, at: datetime) -> bool:
+        """Whether a picture can be shown."""
+        try:
+            self.pdf("picture", {"picture": name}, at, {name: content})
+        except NotSet:
+            return False
+        return True
+
     def close(self) -> None:
         """Remove what was written."""
         shutil.rmtree(self._root, ignore_errors=True)
