@@ -73,6 +73,11 @@ VERBS = (
         "gateway.cli.verify:verify",
         Text("記録が改ざんされていないことを確かめます。", "Verify that nothing in the log was altered."),
     ),
+    Verb(
+        "imap",
+        "gateway.cli.imap:VERBS",
+        Text("見張るメールボックス（IMAP）を扱います。", "Look after the mailboxes watched over IMAP."),
+    ),
     Verb("db", "gateway.cli.db:VERBS", Text("データベースを扱います。", "Look after the database.")),
     Verb(
         "demo",

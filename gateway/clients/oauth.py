@@ -166,6 +166,11 @@ class OAuthClient:
         self._token_endpoint = settings.token_endpoint or provider.token_endpoint.format(tenant=settings.tenant)
         self._scope = provider.scope
 
+    @property
+    def path(self) -> Path:
+        """Where the tokens are kept."""
+        return self._file.path
+
     async def access_token(self, *, fresh: bool = False) -> str:
         """A token that is valid for some minutes yet, renewed where needed (always with `fresh`).
 

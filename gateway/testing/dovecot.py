@@ -40,6 +40,7 @@ auth_mechanisms = {mechanisms}
 mail_home = {folder}/mail/%u
 mail_location = {location}
 mail_fsync = never
+auth_failure_delay = 0
 first_valid_uid = 0
 first_valid_gid = 0
 {users}
@@ -168,12 +169,17 @@ class DovecotServer:
         process, self.process = self.process, None
         if process is None:
             return
-        for pid in _descendants(process.pid):
+        children = _descendants(process.pid)
+        process.kill()  # first: it would make new children
+        for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
+        deadline = time.monotonic() + 5
+        while self._answers() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     @contextlib.contextmanager
     def imap(self, user: str) -> Iterator[imaplib.IMAP4]:

@@ -50,9 +50,9 @@ def mail(subject: str = "注文について", sender: str = "hanako@customer.exa
     return letter(sender, subject, headers={"Return-Path": f"<{sender}>"}, **more)
 
 
-def account(server: DovecotServer, user: str = "shop", **more: Any) -> Imap:
-    """The settings of a mailbox on this server."""
-    target = Target("imap", "127.0.0.1", server.port)
+def account(server: DovecotServer, user: str = "shop", *, port: int = 0, **more: Any) -> Imap:
+    """The settings of a mailbox on this server, or behind a proxy at `port`."""
+    target = Target("imap", "127.0.0.1", port or server.port)
     return Imap(**{"name": "shop", "server": target, "user": user, "password": PASSWORD, "timeout": 5.0, **more})
 
 

@@ -453,6 +453,13 @@ def _text(value: Token) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
 
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def search_date(moment: datetime) -> str:
+    """A day as SEARCH takes it (RFC 3501 §9, `date`)."""
+    return f"{moment.day}-{_MONTHS[moment.month - 1]}-{moment.year:04}"
+
+
 def _date(moment: datetime) -> str:
-    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    return f'"{moment.day:2}-{months[moment.month - 1]}-{moment.year:04} {moment:%H:%M:%S} {moment:%z}"'
+    return f'"{moment.day:2}-{_MONTHS[moment.month - 1]}-{moment.year:04} {moment:%H:%M:%S} {moment:%z}"'

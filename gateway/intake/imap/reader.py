@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from gateway.clients.imap.errors import ImapRefused
-from gateway.clients.imap.session import CHUNK, ImapSession, Overview, Selected
+from gateway.clients.imap.session import CHUNK, ImapSession, Overview, Selected, search_date
 from gateway.errors import SekishoError
 from gateway.intake.imap import texts
 from gateway.intake.imap.envelope import is_draft
@@ -29,7 +29,6 @@ LARGEST = 150 * 1024 * 1024  # bytes of a mail; providers allow 25 to 50 MB
 TRIES = 3
 AT_ONCE = 16  # mails in work at a time
 BEHIND = timedelta(days=2)  # how far before the last look a renumbered folder is read again
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Found:
@@ -134,8 +133,7 @@ class FolderReader:
         found: list[int] = []
         if state.next_uid < state.first_uid and state.since is not None:
             day = state.since - timedelta(days=1)  # SINCE knows no time zone
-            when = f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
-            found += await session.search("UID", f"{state.next_uid}:{state.first_uid - 1}", "SINCE", when)
+            found += await session.search("UID", f"{state.next_uid}:{state.first_uid - 1}", "SINCE", search_date(day))
         start = max(state.next_uid, state.first_uid)
         found += [uid for uid in await session.search("UID", f"{start}:*") if uid >= start]
         return sorted(set(found))
