@@ -16,7 +16,8 @@ from filters.registry import FILTERS
 from gateway.clients.dns import Resolver
 from gateway.clients.scanners import Scanners
 from gateway.delivery import DeliveryService
-from gateway.errors import ConfigError, Refused
+from gateway.delivery.nodes import node_name
+from gateway.errors import ConfigError
 from gateway.evidence.checkpoint import seal
 from gateway.evidence.key_files import load_keys
 from gateway.intake.imap import ImapWatchers
@@ -38,7 +39,6 @@ from gateway.screening.screener import Screener
 from gateway.store.engine import Store, open_store
 from gateway.store.gateway_events import GatewayEvent, Heartbeat, RulesChanged, SendDraft
 from gateway.store.records import StoreRecords
-from gateway.text import Text
 
 logger = structlog.get_logger()
 
@@ -48,21 +48,13 @@ CHECKPOINT_EVERY = 3600.0
 HEARTBEAT_EVERY = 10.0
 DISK_EVERY = 5.0
 
-_NO_LISTENER = Text(
-    "smtp.listen のアドレスで待ち受けられません（{why}）。", "an address of smtp.listen cannot be had ({why})"
-)
-_NO_LISTENER_MEND = Text(
-    "ほかのプログラムが使っていないか確かめてください。1023 番以下のポートには権限が要ります（docs/sekisho.service）。",
-    "see whether another program has it; ports below 1024 need a capability (docs/sekisho.service)",
-)
-
 
 class Daemon:
     """A running gateway. `reload` is a callable that gives fresh settings, or raises `ConfigError`."""
 
     def __init__(self, settings: Settings, reread: Callable[[], Settings] | None = None) -> None:
         self.settings = settings
-        self.node = f"{os.uname().nodename}-{os.getpid()}"
+        self.node = node_name()
         self.ready = asyncio.Event()
         self.addresses: tuple[str, ...] = ()
         self._reread = reread
@@ -78,6 +70,7 @@ class Daemon:
         """Start all, serve until `stop` or SIGTERM, drain, close. Raises `SekishoError` where it cannot start."""
         settings = self.settings
         hostname = host_name(settings)
+        self._on_early_signals()
         async with AsyncExitStack() as stack:
             store = await open_store(settings.storage.database)
             stack.push_async_callback(store.close)
@@ -112,7 +105,7 @@ class Daemon:
             server = None
             if settings.smtp is not None:
                 server = SmtpServer(settings, receiver, ready_to_accept=self._ready_to_accept)
-                await _open(server)
+                await server.start()
                 stack.push_async_callback(server.stop, DRAIN)
                 self.addresses = tuple(f"{a.host}:{a.port}" for a in server.addresses)
 
@@ -131,7 +124,7 @@ class Daemon:
             if self._systemd.watchdog_interval:
                 chores.append(Chore("watchdog", self._systemd.watchdog_interval, self._alive))
             house = asyncio.create_task(keep_house(chores), name="house")
-            self._on_signals(rulebook, templates, server)
+            self._on_reload(rulebook, templates, server)
             await checkpoint()  # what a crash left unsealed
             await beat()
             logger.info("ready", listen=list(self.addresses), node=self.node, ruleset=rulebook.current.hash)
@@ -152,7 +145,14 @@ class Daemon:
             await checkpoint()
         logger.info("stopped")
 
-    def _on_signals(self, rulebook: Rulebook, templates: Templates, server: SmtpServer | None) -> None:
+    def _on_early_signals(self) -> None:
+        """A stop is orderly from the first moment on; a reload before anything is loaded has nothing to do."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+
+    def _on_reload(self, rulebook: Rulebook, templates: Templates, server: SmtpServer | None) -> None:
         loop = asyncio.get_running_loop()
         reloads: set[asyncio.Task[None]] = set()
 
@@ -161,8 +161,6 @@ class Daemon:
             reloads.add(task)
             task.add_done_callback(reloads.discard)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, reload)
 
     async def _reload(self, rulebook: Rulebook, templates: Templates, server: SmtpServer | None) -> None:
@@ -216,11 +214,3 @@ class Daemon:
         """The owner is told; the mail waits in the queue like every other."""
         for draft in notices.rules_fault(error, self.settings):
             await store.committer.submit(SendDraft(draft))
-
-
-async def _open(server: SmtpServer) -> None:
-    """Open the listeners; raises `Refused` where an address cannot be had."""
-    try:
-        await server.start()
-    except OSError as error:
-        raise Refused(_NO_LISTENER.with_(why=error.strerror or error), _NO_LISTENER_MEND) from error

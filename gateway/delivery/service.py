@@ -14,12 +14,14 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from sqlalchemy import select
 
 from gateway.clients.transport import RecipientResult, SendResult, Status, Transport, same_for_all
 from gateway.delivery.backoff import next_try
 from gateway.delivery.failures import Failures, other_target
 from gateway.delivery.lane import SLACK, Lane
 from gateway.delivery.leases import HoldBack, Postpone, Renew, Resume
+from gateway.delivery.nodes import is_gone
 from gateway.delivery.targets import transports as make_transports
 from gateway.errors import StoreError
 from gateway.model.acceptance import Leased
@@ -29,6 +31,7 @@ from gateway.store.committer import Unit
 from gateway.store.engine import Store
 from gateway.store.gateway_events import SendDraft
 from gateway.store.outcome import Attempt, Outcomes, Sending
+from gateway.store.tables import queue
 from gateway.store.work import ReturnLeases, VoidLeases, claim
 
 logger = structlog.get_logger()
@@ -85,12 +88,20 @@ class DeliveryService:
 
     async def start(self) -> None:
         """Take over what an earlier run left behind and begin; raises `StoreError`."""
-        await self._store.committer.submit(VoidLeases(None if self._store.embedded else self._node))
+        for node in (None,) if self._store.embedded else (self._node, *await self._gone()):
+            await self._store.committer.submit(VoidLeases(node))
         self._suspects_from = asyncio.get_running_loop().time() + self._suspects_after
         self._loops = [
             asyncio.create_task(self._poll(), name="delivery-poll"),
             asyncio.create_task(self._renew(), name="delivery-leases"),
         ]
+
+    async def _gone(self) -> list[str]:
+        """Gateways of this machine that died with work in their hands; what others held waits until its lease ends."""
+        async with self._store.read() as connection:
+            held = queue.c.state.in_(("leased", "sending"))
+            owners = await connection.execute(select(queue.c.owner).where(held, queue.c.owner.is_not(None)).distinct())
+            return [row.owner for row in owners if is_gone(row.owner)]
 
     def hand_over(self, leased: Iterable[Leased]) -> None:
         """Take work that is leased to this node already."""

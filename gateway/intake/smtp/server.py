@@ -25,8 +25,9 @@ BACKLOG = 1024
 _NO_LISTENER = Text("{address} で待ち受けられません: {why}", "cannot listen on {address}: {why}")
 _NO_LISTENER_MEND = Text(
     "smtp.listen のアドレスを確かめ、同じポートを使っているプログラムを終了してください。"
-    "1024 より小さいポートには権限が必要です。",
-    "check the address in smtp.listen, and end the program that uses the port; ports below 1024 need a privilege",
+    "1023 番以下のポートには権限が要ります（docs/sekisho.service）。",
+    "check the address in smtp.listen, and end the program that has the port; "
+    "ports below 1024 need a capability (docs/sekisho.service)",
 )
 
 
