@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -88,3 +89,26 @@ def test_what_waits_for_a_mailbox_is_shared_and_what_a_dead_gateway_held_goes_on
         second.start()
         assert first.verify(second).fault is None
         assert second.stop() == 0
+
+
+def test_what_a_gateway_held_when_it_was_killed_goes_on_when_it_is_started_again(
+    new_gateway: NewGateway, outside: Outside, postgresql: PostgresqlServer
+) -> None:
+    """The new process has another name: it may not wait until the lease of the old one has run out."""
+    outgoing = outside.sink()
+    with socket.socket() as deaf:  # accepts connections and says nothing: the mail is in the gateway's hands
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(50)
+        port = deaf.getsockname()[1]
+        gateway, _ = pair(new_gateway, upgraded(postgresql.new_database()), port, outgoing.port)
+        gateway.start()
+        with Load(lambda: gateway.port, 5, proxy=AUTHENTICATED, most=20) as load:
+            load.wait_done()
+        assert gateway.waiting("leased") >= 20
+        gateway.kill()
+    mailbox = outside.sink(port)
+    with running(gateway):
+        gateway.wait_drained(40)
+        arrived = by_id(one.raw for one in mailbox.taken)
+        assert {identifier: len(copies) for identifier, copies in arrived.items()} == {one.id: 1 for one in load.sent}
+        assert gateway.verify().fault is None

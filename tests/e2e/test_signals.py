@@ -18,7 +18,7 @@ from gateway.daemon import DRAIN, LEAST_DRAIN
 from gateway.store.committer import TIMEOUT as COMMIT
 from gateway.testing.mail import letter
 from tests.e2e.client import Load, Peer, send
-from tests.e2e.gateway import Gateway, running
+from tests.e2e.gateway import START, Gateway, running
 from tests.e2e.outside import Outside
 from tests.servers.process import wait_until
 
@@ -169,6 +169,25 @@ def test_changed_rules_take_effect_between_two_messages_under_load(new_gateway: 
         changed = {record["ruleset"] for record in gateway.records("rules")}
         assert changed == {hold, deliver}
         assert len(gateway.delivered()) == sum(row.then == "deliver" for row in rows)
+
+
+def test_signals_during_the_start_neither_kill_it_nor_get_lost(new_gateway: NewGateway) -> None:
+    gateway = new_gateway(DELIVER)
+    gateway.start(wait=False)
+    database = gateway.folder / "data" / "sekisho.db.gateway"
+    wait_until(database.exists, "the claim on the database", timeout=START)
+    gateway.signal(signal.SIGHUP)
+    gateway.wait_ready()
+    assert send(gateway.port, letter())[0] == 250
+    assert gateway.stop() == 0
+    database.unlink()
+    gateway.start(wait=False)
+    wait_until(database.exists, "the claim on the database", timeout=START)
+    gateway.signal(signal.SIGTERM)
+    assert gateway.process is not None
+    assert gateway.process.wait(30) == 0
+    assert gateway.events("stopped")
+    assert gateway.records("gateway")[-1]["what"] == "stop"
 
 
 def test_a_second_gateway_on_one_sqlite_database_is_refused(new_gateway: NewGateway) -> None:
