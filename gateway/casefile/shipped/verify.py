@@ -468,6 +468,13 @@ def _handed_over(
             "The record that tells of this bundle's making is missing.",
         )
         return
+    listed = bundle.read("data/verify/exhibits.txt").partition(b"\n")[2]
+    if hashlib.sha256(listed).hexdigest() != record["said"].get("list"):
+        found.fault(
+            "TABLE_CHANGED",
+            "verify/exhibits.txt が、作成時にログへ記されたものと違います。書証が加えられたか除かれています。",
+            "verify/exhibits.txt is not what was logged when the bundle was made: exhibits were added or removed.",
+        )
     for name, digest in sorted(record["said"].get("files", {}).items()):
         if bundle.digest(f"data/{name}") != digest:
             found.fault(

@@ -257,6 +257,10 @@ else
     fault EXPORT "この一式の作成を記した記録がありません。" "The record that tells of this bundle's making is missing."
 fi
 if [ -n "$told" ]; then
+    listed=$(sed 1d $v/exhibits.txt | openssl dgst -sha256 -r | cut -c 1-64)
+    tail -c +33 "$told" | grep -q "\"list\":\"$listed\"" ||
+        fault TABLE_CHANGED "verify/exhibits.txt が、作成時にログへ記されたものと違います。書証が加えられたか除かれています。" \
+            "verify/exhibits.txt is not what was logged when the bundle was made: exhibits were added or removed."
     tail -c +33 "$told" | tr -d '\n' | sed 's/.*"files":{\([^}]*\)}.*/\1/' | tr ',' '\n' |
         sed 's/^"\([^"]*\)":"\([0-9a-f]*\)"$/\1 \2/' >"$work/files"
     while read -r name expected; do
