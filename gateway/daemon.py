@@ -27,6 +27,7 @@ from gateway.intake.smtp import SmtpServer, host_name
 from gateway.model.rule import RuleSet
 from gateway.model.settings import Settings
 from gateway.model.smtp_reply import STORAGE_FULL, SmtpReply
+from gateway.ops import heap
 from gateway.ops.disk import database_folder, free_bytes
 from gateway.ops.housekeeping import Chore, keep_house
 from gateway.ops.places import checkpoint_files
@@ -127,6 +128,7 @@ class Daemon:
             self._on_reload(rulebook, templates, server)
             await checkpoint()  # what a crash left unsealed
             await beat()
+            heap.freeze()
             logger.info("ready", listen=list(self.addresses), node=self.node, ruleset=rulebook.current.hash)
             self._systemd.ready(", ".join(self.addresses))
             self.ready.set()
