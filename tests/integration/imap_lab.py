@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -145,6 +148,20 @@ def subjects(raws: Iterable[bytes]) -> list[str]:
     return sorted(Message(raw).subject for raw in raws)
 
 
+_fresh: list[Path] = []
+
+
+async def _fresh_database() -> Path:
+    """A database with its tables and nothing in them, made once."""
+    if not _fresh:
+        folder = Path(tempfile.mkdtemp(prefix="sekisho-lab-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        store = await open_store(f"sqlite:///{folder}/sekisho.db")
+        await store.close()
+        _fresh.append(folder / "sekisho.db")
+    return _fresh[0]
+
+
 @contextlib.asynccontextmanager
 async def open_lab(
     folder: Path, *accounts: Imap, rules: str = RULES, database: str = "", **more: Any
@@ -162,6 +179,8 @@ async def open_lab(
         base=folder,
     )
     settings = replace(settings, **more)
+    if not database:
+        shutil.copyfile(await _fresh_database(), folder / "sekisho.db")  # migrations take half a second
     store = await open_store(database or f"sqlite:///{folder}/sekisho.db")
     records = StoreRecords(store)
     await records.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.testing.dovecot import DovecotServer
@@ -24,6 +25,7 @@ class KillingProxy:
 
     server: DovecotServer
     fault: Fault | None = None
+    victim: Callable[[], None] | None = None  # who dies instead of the server
     port: int = 0
     kills: int = 0
     connections: int = 0
@@ -70,8 +72,8 @@ class KillingProxy:
                     await self._kill()
                     break
                 up_writer.write(data)
-        except OSError:
-            pass
+        except (OSError, asyncio.CancelledError):
+            pass  # the end of the test, or of the connection
         finally:
             down.cancel()
             for one in (writer, up_writer):
@@ -87,6 +89,9 @@ class KillingProxy:
 
     async def _kill(self) -> None:
         self.kills += 1
+        if self.victim is not None:
+            await asyncio.to_thread(self.victim)
+            return
         await asyncio.to_thread(self.server.kill)
         self.restart()
 

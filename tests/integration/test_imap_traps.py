@@ -180,7 +180,7 @@ async def test_a_bad_xoauth2_token_is_answered_and_does_not_time_out() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     target = Target("imap", "127.0.0.1", server.sockets[0].getsockname()[1])
 
-    async def token() -> str:
+    async def token(*, fresh: bool = False) -> str:
         return "bad"
 
     with pytest.raises(ImapLogin, match="Invalid credentials") as caught:

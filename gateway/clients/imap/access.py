@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from typing import Protocol
 
 from gateway.clients.imap.errors import ImapLogin, ImapLost
 from gateway.clients.imap.session import ImapSession
@@ -16,14 +17,41 @@ _AGAIN = Text(
     "give the permission again: `sekisho imap login {name}`",
 )
 
-Tokens = Callable[[], Awaitable[str]]
+
+class Tokens(Protocol):
+    """Gives an access token; with `fresh` one that was just made."""
+
+    async def __call__(self, *, fresh: bool = False) -> str:
+        """The token."""
 
 
 async def open_session(account: Imap, tokens: Tokens | None = None) -> ImapSession:
-    """Connect and log in. Raises `ImapLost`, `ImapLogin`, and what `tokens` raises, which gives the access token."""
+    """Connect and log in. Raises `ImapLost`, `ImapLogin`, and what `tokens` raises.
+
+    A token that is refused before its time is renewed once, for providers end them when they like.
+    """
+    if tokens is None:
+        session = await _connect(account)
+        return await _login(session, session.login(account.user, account.password))
+    try:
+        return await _by_token(account, await tokens())
+    except ImapLogin:
+        token = await tokens(fresh=True)
+    try:
+        return await _by_token(account, token)
+    except ImapLogin as error:
+        why = dict(error.text.values).get("why", "")
+        raise ImapLogin(account.server.host, account.user, str(why), _AGAIN.with_(name=account.name)) from error
+
+
+async def _by_token(account: Imap, token: str) -> ImapSession:
+    session = await _connect(account)
+    return await _login(session, session.xoauth2(account.user, token))
+
+
+async def _connect(account: Imap) -> ImapSession:
     server = account.server
-    token = await tokens() if tokens is not None else ""
-    session = await ImapSession.connect(
+    return await ImapSession.connect(
         server.host,
         server.port,
         tls=_context(server),
@@ -31,17 +59,11 @@ async def open_session(account: Imap, tokens: Tokens | None = None) -> ImapSessi
         implicit_tls=server.scheme == "imaps",
         timeout=account.timeout,
     )
+
+
+async def _login(session: ImapSession, entering: Awaitable[None]) -> ImapSession:
     try:
-        if tokens is None:
-            await session.login(account.user, account.password)
-        else:
-            await session.xoauth2(account.user, token)
-    except ImapLogin as error:
-        session.close()
-        if tokens is None:
-            raise
-        why = dict(error.text.values).get("why", "")
-        raise ImapLogin(server.host, account.user, str(why), _AGAIN.with_(name=account.name)) from error
+        await entering
     except BaseException:
         session.close()
         raise
