@@ -21,18 +21,19 @@ class Mailbox:
     address: str
 
 
-def parse_addresses(value: bytes) -> tuple[Mailbox, ...]:
+def parse_addresses(value: bytes, carrier: str = "") -> tuple[Mailbox, ...]:
     """The mailboxes of a raw field value, groups flattened, at most `limits.ADDRESSES`. Never raises; linear time.
 
     Takes what carriers and customers send: `a..b@docomo.ne.jp`, raw JIS and encoded names, commas in unquoted names,
-    missing brackets.
+    missing brackets. `carrier` as in `charset.decode`.
     """
-    return _Scan(words.text_of(value)).run()
+    return _Scan(words.text_of(value, carrier), carrier).run()
 
 
 class _Scan:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, carrier: str) -> None:
         self.text = text
+        self.carrier = carrier
         self.found: list[Mailbox] = []
         self.names: list[str] = []  # pieces outside brackets
         self.comments: list[str] = []
@@ -110,7 +111,7 @@ class _Scan:
                 return
             address, names = _bare(names)
         if address:
-            self.found.append(Mailbox(_name(names) or _name(comments), address))
+            self.found.append(Mailbox(_name(names, self.carrier) or _name(comments, self.carrier), address))
 
 
 def _bare(text: str) -> tuple[str, str]:
@@ -137,8 +138,8 @@ def _clean(address: str) -> str:
     return f"{local if local.startswith(chr(34)) else _SPACES.sub('', local)}@{_SPACES.sub('', domain)}"
 
 
-def _name(text: str) -> str:
+def _name(text: str, carrier: str) -> str:
     text = text.strip()
     if '"' in text:
         text = re.sub(r'"((?:[^"\\]|\\.)*+)"?', lambda m: re.sub(r"\\(.)", r"\1", m[1]), text)
-    return _SPACES.sub(" ", words.decode_words(text)).strip().strip("'\"").strip()
+    return _SPACES.sub(" ", words.decode_words(text, carrier)).strip().strip("'\"").strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.mime import limits, words
+from gateway.mime import carriers, limits, words
 
 _NAME: Final = frozenset(range(33, 127)) - {ord(":")}
 _NAME_BYTES: Final = bytes(sorted(_NAME))
@@ -13,14 +13,22 @@ _NAME_BYTES: Final = bytes(sorted(_NAME))
 class Headers:
     """Fields by name; names are lower-case, values are raw bytes without surrounding blanks, folds as sent."""
 
-    __slots__ = ("_decoded", "_index", "fields")
+    __slots__ = ("_carrier", "_decoded", "_index", "fields")
 
     def __init__(self, fields: tuple[tuple[str, bytes], ...]) -> None:
+        self._carrier: str | None = None
         self.fields = fields
         self._index: dict[str, list[bytes]] = {}
         for name, value in fields:
             self._index.setdefault(name, []).append(value)
         self._decoded: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def carrier(self) -> str:
+        """The mobile carrier on whose phone the message was written, "" for none (`carriers.of_mail`)."""
+        if self._carrier is None:
+            self._carrier = carriers.of_mail(self._index)
+        return self._carrier
 
     def get(self, name: str) -> str | None:
         """The first field of this name, decoded; None where there is none."""
@@ -32,7 +40,7 @@ class Headers:
         name = name.lower()
         found = self._decoded.get(name)
         if found is None:
-            found = tuple(words.decode_value(value) for value in self._index.get(name, ()))
+            found = tuple(words.decode_value(value, self.carrier) for value in self._index.get(name, ()))
             self._decoded[name] = found
         return found
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
 ESCAPE: Final = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\([BJIH]|&@)")
-_TOKEN: Final = re.compile(rb"\x1b(\$[@B]|\$\([@BDOPQ]|\([BJIHA]|&@)|([\x0e\x0f])|(\r?\n)")
+# the last is one of SoftBank's emoji, whose SI shifts nothing
+_TOKEN: Final = re.compile(
+    rb"\x1b(\$[@B]|\$\([@BDOPQ]|\([BJIHA]|&@)|([\x0e\x0f])|(\r?\n)|(\x1b\$[EFGOPQ][!-z]{1,200}\x0f)"
+)
 _EUC: Final = re.compile(
     rb"(?P<two>(?:[\xa1-\xfe]{2})+)|(?P<kana>(?:\x8e[\xa1-\xdf])+)|(?P<three>(?:\x8f[\xa1-\xfe]{2})+)"
     rb"|(?P<one>[\x00-\x7f]+)|(?P<bad>[\x80-\xff])"
@@ -43,10 +46,15 @@ def _table() -> _Table:
     return table
 
 
-def decode(data: bytes, eight_bit: Callable[[bytes], str] | None = None) -> str:
+def decode(
+    data: bytes,
+    eight_bit: Callable[[bytes], str] | None = None,
+    cells: Mapping[tuple[int, int], str] | None = None,
+) -> str:
     """ISO-2022-JP in all its forms (RFC 1468, CP50220 to CP50222); `eight_bit` decodes bytes above 127 in ASCII text.
 
-    The state returns to ASCII at the end of a line. Never raises.
+    `cells`: characters that take the place of those that two bytes have in the table, such as a carrier's emoji. The
+    state returns to ASCII at the end of a line. Never raises.
     """
     out: list[str] = []
     charset, shifted, at = b"(B", False, 0
@@ -68,16 +76,18 @@ def decode(data: bytes, eight_bit: Callable[[bytes], str] | None = None) -> str:
         elif charset == b"$(P":
             out.append(_by_codec(piece, "euc_jis_2004", b"\x8f"))
         else:
-            out.append(_double(piece))
+            out.append(_double(piece, cells))
 
     for token in _TOKEN.finditer(data):
         if token.start() > at:
             take(data[at : token.start()])
         at = token.end()
-        escape, shift, line = token.groups()
+        escape, shift, line, web_code = token.groups()
         if escape:
             if escape != b"&@":
                 charset, shifted = escape, False
+        elif web_code:
+            out.append(web_code.decode("ascii"))
         elif shift:
             shifted = shift == b"\x0e"
         else:
@@ -111,9 +121,9 @@ def decode_euc(data: bytes, *, strict: bool) -> str | None:
     return "".join(out)
 
 
-def _double(piece: bytes) -> str:
+def _double(piece: bytes, cells: Mapping[tuple[int, int], str] | None = None) -> str:
     table = _table()
-    if len(piece) % 2 == 0 and not _LOOSE.search(piece):
+    if not cells and len(piece) % 2 == 0 and not _LOOSE.search(piece):
         return "".join([table[pair] for pair in memoryview(piece).cast("H")])
     # Blanks and stray bytes between double bytes: keep the blanks, keep the pairs in step.
     out: list[str] = []
@@ -124,7 +134,8 @@ def _double(piece: bytes) -> str:
             out.append(chr(first) if first < 0x7F else "")
             at += 1
         elif at + 1 < len(piece):
-            out.append(table[int.from_bytes((first, piece[at + 1] & 0x7F), sys.byteorder)])
+            pair = first, piece[at + 1] & 0x7F
+            out.append((cells or {}).get(pair) or table[int.from_bytes(pair, sys.byteorder)])
             at += 2
         else:
             out.append("\ufffd")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from gateway.mime import html, limits, quotes
+from gateway.mime import emoji, html, limits, quotes
 from gateway.mime.addresses import Mailbox, parse_addresses
 from gateway.mime.headers import Headers, parse_headers
 from gateway.mime.parts import Part, find_parts
@@ -55,7 +55,9 @@ class Message:
         """The mailboxes of every field of this name, in order."""
         found = self._boxes.get(name)
         if found is None:
-            found = self._boxes[name] = tuple(box for v in self.headers.raw(name) for box in parse_addresses(v))
+            carrier = self.headers.carrier
+            values = self.headers.raw(name)
+            found = self._boxes[name] = tuple(box for value in values for box in parse_addresses(value, carrier))
         return found
 
     @cached_property
@@ -112,7 +114,9 @@ class Message:
 
 
 def _readable(part: Part) -> str:
-    return html.to_text(part.text()) if part.content_type == "text/html" else part.text()
+    if part.content_type != "text/html":
+        return part.text()
+    return emoji.translated(html.to_text(part.text()), part.carrier)  # &#xE63E; as well
 
 
 def _chosen(parts: tuple[Part, ...]) -> list[Part]:

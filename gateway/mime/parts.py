@@ -25,6 +25,7 @@ class Part:
     end: int
     alternative: int = 0  # number of the nearest multipart/alternative around it, 0 for none
     digest: bool = False  # in a multipart/digest, where parts are messages unless they say otherwise
+    carrier: str = ""  # the mobile carrier on whose phone the message was written
 
     @cached_property
     def _type(self) -> tuple[str, dict[str, str]]:
@@ -94,7 +95,7 @@ class Part:
 
     @cached_property
     def _text(self) -> str:
-        text = charset.decode(self.data(limits.TEXT_BYTES), self.charset)
+        text = charset.decode(self.data(limits.TEXT_BYTES), self.charset, self.carrier)
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         text = text.replace("\x00", "").lstrip("\ufeff")
@@ -140,6 +141,7 @@ class _Walk:
 
     def __init__(self, raw: bytes, headers: Headers, start: int) -> None:
         self.raw = raw
+        self.carrier = headers.carrier
         self.leaves: list[Part] = []
         self.open: list[_Multipart] = []
         self.alternatives = 0
@@ -195,7 +197,7 @@ class _Walk:
 
     def _enter(self, headers: Headers, start: int) -> None:
         parent = self.open[-1] if self.open else _Multipart(b"", 0, False)
-        part = Part(self.raw, headers, start, start, parent.alternative, parent.digest)
+        part = Part(self.raw, headers, start, start, parent.alternative, parent.digest, self.carrier)
         self.at = start
         if part.content_type.startswith("multipart/"):
             boundary = part.parameter("boundary").rstrip().encode("utf-8", "replace") or self._guess_boundary(start)
@@ -237,7 +239,7 @@ def find_parts(raw: bytes, headers: Headers, start: int) -> tuple[Part, ...]:
 
     Raises `MimeLimit` beyond `limits.PARTS`, `limits.DEPTH` or `limits.DELIMITERS`.
     """
-    part = Part(raw, headers, start, len(raw))
+    part = Part(raw, headers, start, len(raw), carrier=headers.carrier)
     if not part.content_type.startswith("multipart/"):
         return (part,)
     leaves = _Walk(raw, headers, start).run()
@@ -245,4 +247,4 @@ def find_parts(raw: bytes, headers: Headers, start: int) -> tuple[Part, ...]:
         return leaves
     # a multipart without a single delimiter line: a person would still read it as text
     plain = tuple((name, value) for name, value in headers.fields if name != "content-type")
-    return (Part(raw, Headers(plain), start, len(raw)),)
+    return (Part(raw, Headers(plain), start, len(raw), carrier=headers.carrier),)

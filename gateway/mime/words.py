@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from gateway.mime import charset, jis, limits, transfer
+from gateway.mime import charset, limits, transfer
 
 # The look-behind keeps long runs of blanks linear.
 _FOLD: Final = re.compile(rb"(?<![ \t])[ \t]*\r?\n[ \t]*|[\r\n]+")
 # Tolerates blanks and question marks in the text, which broken mailers leave unencoded; stops at the next word.
 _WORD: Final = re.compile(
-    r"=\?([A-Za-z0-9_.:+()-]{1,64})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?((?:[^?=]|\?(?!=)|=(?!\?(?!=)))*+)\?="
+    r"=\?([A-Za-z0-9_.:+()#-]{1,64})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?((?:[^?=]|\?(?!=)|=(?!\?(?!=)))*+)\?="
 )
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -35,23 +35,21 @@ def unfold(value: bytes) -> bytes:
     return value
 
 
-def text_of(value: bytes) -> str:
+def text_of(value: bytes, carrier: str = "") -> str:
     """A raw header value as Unicode, encoded-words left as they are: what structure is parsed on."""
     value = unfold(value[: limits.VALUE_BYTES])
     if value.isascii():
-        if b"\x1b" not in value:
-            return value.decode("ascii")
-        return charset.guess(value) if jis.ESCAPE.search(value) else value.decode("ascii")
-    return charset.guess(value)
+        return charset.guess(value, carrier) if b"\x1b" in value else value.decode("ascii")
+    return charset.guess(value, carrier)
 
 
-def decode_value(value: bytes) -> str:
-    """A raw, unstructured header value as a person should read it. Never raises."""
-    text = decode_words(text_of(value))
+def decode_value(value: bytes, carrier: str = "") -> str:
+    """A raw, unstructured header value as a person should read it, `carrier` as in `charset.decode`. Never raises."""
+    text = decode_words(text_of(value, carrier), carrier)
     return _CONTROL.sub("", text).strip()
 
 
-def decode_words(text: str) -> str:
+def decode_words(text: str, carrier: str = "") -> str:
     """`text` with its encoded-words decoded; blanks between two of them are dropped (RFC 2047 §6.2)."""
     if "=?" not in text:
         return text
@@ -63,16 +61,16 @@ def decode_words(text: str) -> str:
         label, encoding, piece = word.group(1), word.group(2).lower(), word.group(3)
         adjacent = not between.strip()
         if run is not None and adjacent and _same(run, label):
-            run = _joined(run, encoding, piece, out)
+            run = _joined(run, encoding, piece, out, carrier)
         else:
             if run is not None:
-                out.append(_decode_run(run))
+                out.append(_decode_run(run, carrier))
             if not (run is not None and adjacent):
                 out.append(between)
             run = _Run(label, encoding, [piece])
         at = word.end()
     if run is not None:
-        out.append(_decode_run(run))
+        out.append(_decode_run(run, carrier))
     out.append(text[at:])
     return "".join(out)
 
@@ -81,26 +79,26 @@ def _same(run: _Run, label: str) -> bool:
     return label == run.label or charset.codec_for(label) == charset.codec_for(run.label) != ""
 
 
-def _joined(run: _Run, encoding: str, piece: str, out: list[str]) -> _Run:
+def _joined(run: _Run, encoding: str, piece: str, out: list[str], carrier: str) -> _Run:
     if encoding == run.encoding:
         run.pieces.append(piece)
         return run
-    out.append(_decode_run(run))
+    out.append(_decode_run(run, carrier))
     return _Run(run.label, encoding, [piece])
 
 
-def _decode_run(run: _Run) -> str:
+def _decode_run(run: _Run, carrier: str) -> str:
     if not all(piece.isascii() for piece in run.pieces):
         # raw 8-bit inside an encoded-word, by now decoded: only the escapes are left
-        return charset.guess(b"".join(_q_bytes(piece) for piece in run.pieces))
+        return charset.guess(b"".join(_q_bytes(piece) for piece in run.pieces), carrier)
     if run.encoding == "b":
         pieces = [_base64_bytes(piece) for piece in _whole_quads(run.pieces)]
     else:
         pieces = [_q_bytes(piece) for piece in run.pieces]
-    joined = charset.decode(b"".join(pieces), run.label)
+    joined = charset.decode(b"".join(pieces), run.label, carrier)
     if len(pieces) > 1 and "\ufffd" in joined:
         # Each word should stand alone; some mailers rely on it and leave out the return to ASCII.
-        alone = "".join(charset.decode(piece, run.label) for piece in pieces)
+        alone = "".join(charset.decode(piece, run.label, carrier) for piece in pieces)
         return alone if alone.count("\ufffd") < joined.count("\ufffd") else joined
     return joined
 
