@@ -22,7 +22,7 @@ class Client(smtplib.SMTP):
         self._proxy = proxy
         super().__init__("127.0.0.1", port, local_hostname=helo, timeout=timeout)
 
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # type: ignore[override]
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         made = socket.create_connection((host, port), timeout)
         if self._proxy:
             made.sendall(f"PROXY TCP4 {self._proxy} 127.0.0.1 40000 25\r\n".encode("ascii"))

@@ -67,7 +67,7 @@ def main() -> int:
         sink = outside.sink()
         gateway = Gateway(Path(folder) / "gateway", outside.dns.address[1])
         gateway.write(rules(), outgoing=f"smtp://127.0.0.1:{sink.port}", dns={"timeout": "1s"})
-        gateway.environ["SEKISHO_TEST_TASKS"] = str(Path(folder) / "tasks")
+        gateway.environ["SEKISHO_TEST_STATE"] = str(Path(folder) / "tasks")
         gateway.start()
         try:
             return run(gateway, files, arguments.senders)
@@ -77,7 +77,7 @@ def main() -> int:
 
 def run(gateway: Gateway, files: list[Path], senders: int) -> int:
     """All files through a running gateway."""
-    before, tasks = gateway.memory, gateway.tasks()
+    before, tasks = gateway.memory, gateway.tasks
     began = time.monotonic()
 
     def send(file: Path) -> tuple[Path, bytes, int, str, float]:
@@ -110,7 +110,7 @@ def run(gateway: Gateway, files: list[Path], senders: int) -> int:
     if len(delivered) != whole:
         faults.append(f"{len(delivered)} messages in the mailbox, {whole} expected")
     time.sleep(12)  # connections kept open are closed, caches are at rest
-    after, left = gateway.memory, [name for name in gateway.tasks() if name not in tasks]
+    after, left = gateway.memory, [name for name in gateway.tasks if name not in tasks]
     if after - before > MEMORY:
         faults.append(f"memory grew by {after - before:.0f} MB")
     if left:

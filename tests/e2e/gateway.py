@@ -200,13 +200,19 @@ class Gateway:
         assert self.process is not None
         return float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
 
-    def tasks(self) -> list[str]:
-        """The unfinished asyncio tasks; needs SEKISHO_TEST_TASKS in `environ`."""
-        file = Path(self.environ["SEKISHO_TEST_TASKS"])
+    def state(self) -> dict[str, Any]:
+        """Its unfinished asyncio tasks by name, and more (see the launcher); needs SEKISHO_TEST_STATE in `environ`."""
+        file = Path(self.environ["SEKISHO_TEST_STATE"])
         file.unlink(missing_ok=True)
         self.signal(signal.SIGUSR1)
-        wait_until(lambda: file.exists() and file.read_text().endswith("]"), "the list of tasks")
-        names: list[str] = json.loads(file.read_text())
+        wait_until(lambda: file.exists() and file.read_text().endswith("}"), "the state")
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+
+    @property
+    def tasks(self) -> list[str]:
+        """The unfinished asyncio tasks by name."""
+        names: list[str] = self.state()["tasks"]
         return names
 
     # what is on record

@@ -2,13 +2,15 @@
 
 SEKISHO_TEST_CLOCK names a file with seconds that are added to every clock, read again each time; the queue is then
 polled often. SEKISHO_TEST_DRAIN is how many seconds a stop may drain, SEKISHO_TEST_FREE a file with the bytes that
-the disk has free. On SIGUSR1 the names of all unfinished tasks go into the file that SEKISHO_TEST_TASKS names.
+the disk has free. On SIGUSR1 the names of all unfinished tasks, and the number of objects that the collector leaves
+alone, go into the file that SEKISHO_TEST_STATE names.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import importlib
 import json
 import os
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli import main, run
+from gateway.daemon import Daemon
 
 CLOCKED = (
     "gateway.delivery.service",
@@ -40,15 +43,16 @@ class ShiftedClock(datetime):
         return datetime.now(tz) + timedelta(seconds=float(cls.file.read_text() or 0))
 
 
-class ObservedDaemon(run.Daemon):
-    """The daemon, with a list of its tasks on SIGUSR1."""
+class ObservedDaemon(Daemon):
+    """The daemon, with its state on SIGUSR1."""
 
     async def run(self) -> None:
         loop, me = asyncio.get_running_loop(), asyncio.current_task()
 
         def write() -> None:
             names = sorted(task.get_name() for task in asyncio.all_tasks() if task is not me)
-            Path(os.environ["SEKISHO_TEST_TASKS"]).write_text(json.dumps(names))
+            state = {"tasks": names, "frozen": gc.get_freeze_count()}
+            Path(os.environ["SEKISHO_TEST_STATE"]).write_text(json.dumps(state))
 
         loop.add_signal_handler(signal.SIGUSR1, write)
         await super().run()
@@ -66,8 +70,8 @@ def prepare() -> None:
         for name in CLOCKED:
             importlib.import_module(name).datetime = ShiftedClock  # type: ignore[attr-defined]
         daemon.DeliveryService = functools.partial(daemon.DeliveryService, poll=POLL)
-    if "SEKISHO_TEST_TASKS" in os.environ:
-        run.Daemon = ObservedDaemon  # type: ignore[misc]
+    if "SEKISHO_TEST_STATE" in os.environ:
+        run.Daemon = ObservedDaemon  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

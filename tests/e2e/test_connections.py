@@ -6,13 +6,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from gateway.testing.mail import letter
-from tests.e2e.client import Peer, exchange_id, send
+from tests.e2e.client import Load, Peer, exchange_id, send
 from tests.e2e.gateway import Gateway, below_trace, running
 from tests.servers.process import wait_until
+from tests.servers.sink import smtp_source
 
 NewGateway = Callable[..., Gateway]
 WITHIN = 1.0  # seconds
@@ -143,3 +145,20 @@ def test_a_large_message_does_not_hold_up_the_others(gateway: Gateway) -> None:
     gateway.wait_drained()
     (copy,) = gateway.delivered()[exchange_id(done[0][1])]
     assert below_trace(copy) == big
+
+
+def test_hundreds_of_messages_leave_no_task_and_little_memory_behind(new_gateway: NewGateway, tmp_path: Path) -> None:
+    gateway = new_gateway()
+    gateway.environ["SEKISHO_TEST_STATE"] = str(tmp_path / "state")
+    with running(gateway):
+        before = gateway.state()
+        assert before["frozen"] > 50_000  # what is loaded at the start costs no collection
+        memory = gateway.memory
+        smtp_source(gateway.port, 400, sessions=20)
+        with Load(lambda: gateway.port, 20, most=200) as load:
+            load.wait_done()
+        gateway.wait_drained()
+        wait_until(
+            lambda: set(gateway.tasks) <= set(before["tasks"]), "all tasks ended", detail=lambda: str(gateway.tasks)
+        )
+        assert gateway.memory - memory < 60

@@ -97,7 +97,7 @@ def test_smtplib_to_every_kind_of_mailbox_byte_for_byte(new_gateway: NewGateway,
             code, said = send(gateway.port, MAIL, "yamada@mail.example", user)
             assert code == 250, said
             gateway.wait_drained()
-            delivered = {
+            delivered: Callable[[], list[bytes]] = {
                 "maildir": lambda: [raw for found in gateway.delivered().values() for raw in found],
                 "lmtp": lambda: dovecot.wait_for(user),
                 "smtp": lambda: sink.messages(),
