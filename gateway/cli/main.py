@@ -55,6 +55,14 @@ VERBS = (
         ),
     ),
     Verb(
+        "replay",
+        "gateway.cli.replay:replay",
+        Text(
+            "ルールの下書きを過去のメールで試し、実際の判定と比べます（何も変えません）。",
+            "Try rules on the mail on record and compare with what was done; nothing is changed.",
+        ),
+    ),
+    Verb(
         "block",
         "gateway.cli.block:block",
         Text("取引停止の相手を登録します。", "Block addresses, domains, networks or phone numbers."),
@@ -68,6 +76,11 @@ VERBS = (
     Verb("quarantine", "gateway.cli.quarantine:VERBS", Text("保留中のメールを扱います。", "Look after held mail.")),
     Verb("queue", "gateway.cli.queue:VERBS", Text("配送待ちを扱います。", "Look after mail that waits for delivery.")),
     Verb("status", "gateway.cli.status:status", Text("動作状況を示します。", "Show how the gateway is doing.")),
+    Verb(
+        "export",
+        "gateway.cli.export:export",
+        Text("弁護士に渡す証拠一式（zip）を書き出します。", "Write the evidence bundle for a lawyer."),
+    ),
     Verb(
         "verify",
         "gateway.cli.verify:verify",
