@@ -14,11 +14,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BIN := $(VENV)/bin
 GROUND := pyproject.toml constraints.txt
 
-.PHONY: help demo test bench lint format clean
+.PHONY: help demo demo-imap test bench lint format clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo    install into $(VENV), run the gateway on sample customers, show what happened and why"
+	@echo "make demo-imap  the same in a mailbox that is watched over IMAP (needs dovecot-imapd)"
 	@echo "make test    install into $(VENV), check style, types and imports, run all tests"
 	@echo "make bench   measure against Postfix and Postfix with rspamd (BENCH_ARGS=--help for its options)"
 	@echo "make lint    style, types and imports only"
@@ -26,6 +27,9 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/sekisho demo
+
+demo-imap: $(VENV)/.installed
+	$(BIN)/sekisho demo --imap
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(PYTEST_ARGS)

@@ -51,14 +51,14 @@ _START = Text(
 )
 _READY = Text("  受け付けを始めました: {address}", "  listening on {address}")
 _BEFORE = Text("■ 取引停止の前に届いていたメールを送ります。", "■ sending what had come in before anybody was blocked")
-_BLOCKING = Text("■ sekisho block {who}", "■ sekisho block {who}")
+BLOCKING = Text("■ sekisho block {who}", "■ sekisho block {who}")
 _SENDING = Text("■ {count} 人の見本のお客様が SMTP で送信します。", "■ {count} sample customers send by SMTP")
-_REASON = Text("繰り返しの脅し（見本）", "repeated threats (sample)")
+REASON = Text("繰り返しの脅し（見本）", "repeated threats (sample)")
 _FOREIGN = Text(
     "  ほかの店あてのメールは中継しません: {reply}", "  mail for somebody else's address is not relayed: {reply}"
 )
-_VERIFY = Text("■ sekisho verify", "■ sekisho verify")
-_LEFT = Text(
+VERIFY = Text("■ sekisho verify", "■ sekisho verify")
+LEFT = Text(
     "すべて {folder} に残っています。例: sekisho -c {folder}/config.yaml log search --since 1d",
     "everything stays in {folder}; try: sekisho -c {folder}/config.yaml log search --since 1d",
 )
@@ -66,22 +66,34 @@ _OTHER = Text(
     "{folder} は実演のフォルダーではないため、触れません。", "{folder} is not a folder of the demo: it is left alone"
 )
 _OTHER_MEND = Text("--dir で別の名前を指定してください。", "name another one with --dir")
-_DIED = Text("ゲートウェイが起動しませんでした: {said}", "the gateway did not start: {said}")
+DIED = Text("ゲートウェイが起動しませんでした: {said}", "the gateway did not start: {said}")
 MARK = ".sekisho-demo"
 
 
-async def demo(*, dir: Annotated[Path, Text("作業用のフォルダー", "The folder to work in.")] = Path("demo")) -> int:
+async def demo(
+    *,
+    dir: Annotated[Path | None, Text("作業用のフォルダー", "The folder to work in.")] = None,
+    imap: Annotated[
+        bool,
+        Text("メールボックスの見張り（IMAP）を実演します。Dovecot が必要です。", "Watch a mailbox; needs Dovecot."),
+    ] = False,
+) -> int:
     """Start a gateway, send sample customers through it, show what happened and why, verify the records."""
+    if imap:
+        from gateway.cli.demo_imap import demo_imap
+
+        return await demo_imap(dir or Path("demo-imap"))
+    dir = dir or Path("demo")
     context = current()
     language = context.language
     folder = dir.absolute()
-    _prepare(folder, language)
+    prepare(folder, language)
     key = DkimKey.make("customer.example")
     async with DnsServer(zone(key)) as dns, SmtpSink() as outside:
         config = folder / "config.yaml"
         config.write_text(CONFIG.format(language=language, outgoing=outside.port, dns=dns.address[1]), encoding="utf-8")
         say(_START, folder=dir)
-        gateway = await _start(config)
+        gateway = await start(config)
         try:
             port = await _port(gateway, folder / "gateway.log")
             say(_READY, address=f"127.0.0.1:{port}")
@@ -92,9 +104,9 @@ async def demo(*, dir: Annotated[Path, Text("作業用のフォルダー", "The 
             for customer in before_the_block():
                 await _send(port, customer)
             await _settled(database)
-            say(_BLOCKING, who=f"{BLOCKED} '{BLOCKED_RANGE}'")
-            await _sekisho(
-                config, "block", BLOCKED, BLOCKED_RANGE, "--reason", _REASON.in_(language), "--person", "碇 源太"
+            say(BLOCKING, who=f"{BLOCKED} '{BLOCKED_RANGE}'")
+            await run_sekisho(
+                config, "block", BLOCKED, BLOCKED_RANGE, "--reason", REASON.in_(language), "--person", "碇 源太"
             )
             await asyncio.sleep(1.5)  # the running gateway looks for new entries every second
             say(_SENDING, count=len(customers(key)))
@@ -107,17 +119,17 @@ async def demo(*, dir: Annotated[Path, Text("作業用のフォルダー", "The 
             rows = await show_table(database, sent, folder)
             show_replies(outside.taken)
         finally:
-            await _stop(gateway)
-    say(_VERIFY)
-    code = await _sekisho(config, "verify", show=True)
-    say(_LEFT, folder=dir)
+            await stop(gateway)
+    say(VERIFY)
+    code = await run_sekisho(config, "verify", show=True)
+    say(LEFT, folder=dir)
     if context.json:
         emit({"customers": rows, "replies": len(outside.taken), "verified": code == 0, "folder": str(dir)})
     return code
 
 
-def _prepare(folder: Path, language: str) -> None:
-    """A fresh folder; one that the demo did not make is never touched."""
+def prepare(folder: Path, language: str) -> None:
+    """Make a fresh folder; one that the demo did not make is never touched."""
     if folder.exists():
         if any(folder.iterdir()) and not (folder / MARK).exists():
             raise Refused(_OTHER.with_(folder=folder), _OTHER_MEND)
@@ -128,7 +140,8 @@ def _prepare(folder: Path, language: str) -> None:
     partners.write_text(partners.read_text(encoding="utf-8") + "@partner.example\n", encoding="utf-8")
 
 
-async def _start(config: Path) -> asyncio.subprocess.Process:
+async def start(config: Path) -> asyncio.subprocess.Process:
+    """Run the gateway; its log comes by standard error."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -154,21 +167,23 @@ async def _port(gateway: asyncio.subprocess.Process, log: Path) -> int:
                 port = int(json.loads(line)["listen"][0].rpartition(":")[2])
                 break
         else:
-            raise SekishoError(_DIED.with_(said=said.strip()[-800:]))
-    _background.add(asyncio.create_task(_keep(reader, log)))
+            raise SekishoError(DIED.with_(said=said.strip()[-800:]))
+    _background.add(asyncio.create_task(keep_log(reader, log)))
     return port
 
 
 _background: set[asyncio.Task[None]] = set()
 
 
-async def _keep(reader: asyncio.StreamReader, log: Path) -> None:
+async def keep_log(reader: asyncio.StreamReader, log: Path) -> None:
+    """Put what the gateway logs into a file."""
     with log.open("a", encoding="utf-8") as kept:
         while line := await reader.readline():
             kept.write(line.decode("utf-8", "replace"))
 
 
-async def _stop(gateway: asyncio.subprocess.Process) -> None:
+async def stop(gateway: asyncio.subprocess.Process) -> None:
+    """End the gateway in good order."""
     if gateway.returncode is None:
         gateway.send_signal(signal.SIGTERM)
     await asyncio.wait_for(gateway.wait(), 60)
@@ -214,7 +229,7 @@ async def _settled(database: str) -> None:
         await store.close()
 
 
-async def _sekisho(config: Path, *arguments: str, show: bool = False) -> int:
+async def run_sekisho(config: Path, *arguments: str, show: bool = False) -> int:
     """Run the command as its user would; its output is shown only where asked for, or where it failed."""
     context = current()
     extra: tuple[str, ...] = ("--lang", context.language)
@@ -224,5 +239,5 @@ async def _sekisho(config: Path, *arguments: str, show: bool = False) -> int:
     )
     out, err = await process.communicate()
     if process.returncode and pipe is not None:
-        raise SekishoError(_DIED.with_(said=((out or b"") + (err or b"")).decode("utf-8", "replace")[-800:]))
+        raise SekishoError(DIED.with_(said=((out or b"") + (err or b"")).decode("utf-8", "replace")[-800:]))
     return process.returncode or 0

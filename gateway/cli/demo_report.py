@@ -32,8 +32,8 @@ _HEADINGS = (
     Text("いまどこに", "where it is now"),
 )
 _TITLE = Text("見本のお客様と、その扱い", "the sample customers and what became of their mail")
-_YES = Text("はい ({template})", "yes ({template})")
-_NO = Text("いいえ", "no")
+YES = Text("はい ({template})", "yes ({template})")
+NO = Text("いいえ", "no")
 _MAILBOX = Text("メールボックス {file}", "mailbox {file}")
 _HELD = Text("保留（sekisho quarantine show {id}）", "quarantine (sekisho quarantine show {id})")
 _NONE = Text("どのルールにも当たらない", "no rule matched")
@@ -81,14 +81,14 @@ def _row(customer: Customer, row: Any, files: dict[str, str], language: str) -> 
         "customer": customer.about.in_(language),
         "verdict": THEN[row.then].in_(language),
         "rule": row.rule,
-        "reason": _reason(row, language),
-        "reply": (_YES.with_(template=said.get("template", "")) if sends else _NO).in_(language),
+        "reason": reason(row, language),
+        "reply": (YES.with_(template=said.get("template", "")) if sends else NO).in_(language),
         "why": str(said.get("why") or _NO_ORDER.in_(language)),
         "where": place.in_(language),
     }
 
 
-def _reason(row: Any, language: str) -> str:
+def reason(row: Any, language: str) -> str:
     """The conditions that held in the rule that decided, with what was known about their facts."""
     for rule in row.verdict.get("trail", []):
         if rule["name"] == row.rule and rule["matched"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from gateway.cli.output import emit, fields, local, say
 from gateway.cli.words import QUEUE, word
 from gateway.ops.disk import database_folder, free_bytes
 from gateway.ops.health import Beat, Problem, beats, problems, span
+from gateway.store.imap import account_states
 from gateway.store.status import Numbers, numbers
 from gateway.text import Text
 
@@ -34,16 +36,23 @@ async def status(
     settings = context.settings
     async with context.store(create=False) as store:
         seen = await numbers(store)
+        mailboxes = await account_states(store)
     now = datetime.now(UTC)
     folder = database_folder(settings.storage.database)
     free = await asyncio.to_thread(free_bytes, folder) if folder is not None else None
     lives = beats(seen, now)
     listens = settings.smtp is not None
     found = problems(seen, lives, now, free=free, minimum_free=settings.storage.minimum_free, listens=listens)
+    watched = {account.name: mailboxes.get(account.name, {}) for account in settings.imap}
+    found += tuple(
+        Problem("mailbox", CUT_OFF.with_(name=name, why=_why(state)))
+        for name, state in watched.items()
+        if state.get("error")
+    )
     if context.json:
-        emit(_json(seen, lives, found, free, now))
+        emit({**_json(seen, lives, found, free, now), "mailboxes": watched})
     else:
-        _show(seen, lives, found, free, now)
+        _show(seen, lives, found, free, now, watched)
     return 1 if any(problem.down for problem in found) or (found and not alive) else 0
 
 
@@ -71,7 +80,14 @@ def _json(
     }
 
 
-def _show(seen: Numbers, lives: tuple[Beat, ...], found: tuple[Problem, ...], free: int | None, now: datetime) -> None:
+def _show(
+    seen: Numbers,
+    lives: tuple[Beat, ...],
+    found: tuple[Problem, ...],
+    free: int | None,
+    now: datetime,
+    watched: Mapping[str, Mapping[str, Any]],
+) -> None:
     language = current().language
     rows: list[tuple[Text, object]] = []
     for beat in lives:
@@ -80,6 +96,9 @@ def _show(seen: Numbers, lives: tuple[Beat, ...], found: tuple[Problem, ...], fr
         rows.append((GATEWAY, state.with_(node=beat.node, listen=listen, ago=span(now - beat.at))))
     if not lives:
         rows.append((GATEWAY, NEVER))
+    rows += [
+        (MAILBOX, (WATCHED if state.get("connected") else UNWATCHED).with_(name=n)) for n, state in watched.items()
+    ]
     waiting = "  ".join(f"{word(QUEUE, state).in_(language)} {count}" for state, count in sorted(seen.queue.items()))
     rows += [
         (LAST_IN, _moment(seen.last_in, now)),
@@ -107,6 +126,10 @@ def _show(seen: Numbers, lives: tuple[Beat, ...], found: tuple[Problem, ...], fr
         say(f"  {'✗' if problem.down else '!'} {problem.text.in_(language)}")
 
 
+def _why(state: Mapping[str, Any]) -> Text:
+    return Text("{ja}", "{en}").with_(ja=state.get("error_ja") or state["error"], en=state["error"])
+
+
 def _moment(at: datetime | None, now: datetime) -> Text:
     return AGO.with_(at=local(at), ago=span(now - at)) if at is not None else NEVER
 
@@ -115,6 +138,13 @@ GATEWAY = Text("ゲートウェイ", "gateway")
 RUNS = Text("動作中  {listen}  ({node})", "running  {listen}  ({node})")
 RUNS_NOT = Text("停止  最後の応答 {ago}前  ({node})", "not running  last seen {ago} ago  ({node})")
 NEVER = Text("まだありません", "never")
+MAILBOX = Text("メールボックス", "mailbox")
+WATCHED = Text("{name}  見張り中", "{name}  watched")
+UNWATCHED = Text("{name}  つながっていません", "{name}  not connected")
+CUT_OFF = Text(
+    "メールボックス {name} を見張れません: {why}（sekisho imap check で確かめられます）",
+    "the mailbox {name} cannot be watched: {why} (sekisho imap check tells more)",
+)
 LAST_IN = Text("最後の受信", "last mail in")
 LAST_OUT = Text("最後の配送", "last mail out")
 WAITING = Text("配送待ち", "queue")

@@ -25,6 +25,7 @@ from gateway.model.settings import Imap, Settings
 from gateway.replies.compose import local_time
 from gateway.store import imap as records
 from gateway.store.engine import Store
+from gateway.text import Text
 
 logger = structlog.get_logger()
 
@@ -34,6 +35,8 @@ LONGEST_WAIT = 120.0
 LOGIN_WAIT = 300.0  # after a refused login: many servers lock an account that tries too often
 TICK = 2.0  # seconds between two looks for acts that another process ordered
 TELL_AFTER = timedelta(hours=1)
+_NO_ERROR = Text("", "")
+_INTERNAL = Text("内部の問題", "internal fault")
 
 
 class Watcher:
@@ -69,14 +72,15 @@ class Watcher:
         self._failures = 0
         self._away_since: datetime | None = None
         self._session: ImapSession | None = None
-        self._error = ""
+        self._error = _NO_ERROR
         self.caught_up = asyncio.Event()  # everything that was there at the last look is on record
 
     def state(self) -> dict[str, Any]:
         """What `status` says of the account."""
         return {
             "connected": self._session is not None and self._session.alive,
-            "error": self._error,
+            "error": self._error.in_("en"),
+            "error_ja": self._error.in_("ja"),
             "waiting": self._inbox.waiting,
             "done": self._inbox.done,
             "taken": self._taking.taken,
@@ -104,7 +108,7 @@ class Watcher:
                 await self._tell_away(error)
             except Exception:
                 self._failures += 1
-                self._error = "internal error"
+                self._error = _INTERNAL
                 logger.exception("imap_failed", account=self.account.name)
                 wait = max(5.0, self._wait_after(self._failures))
             await self._say()
@@ -198,13 +202,13 @@ class Watcher:
         session.close()
 
     def _went_well(self) -> None:
-        self._failures, self._away_since, self._error = 0, None, ""
+        self._failures, self._away_since, self._error = 0, None, _NO_ERROR
         for what in (texts.LOGIN, texts.AWAY):
             self._teller.mended(what)
 
     def _failed(self, error: SekishoError) -> None:
         self._failures += 1
-        self._error = str(error)
+        self._error = error.text
         self._away_since = self._away_since or datetime.now(UTC)
         logger.warning("imap_disconnected", account=self.account.name, why=str(error), failures=self._failures)
 
