@@ -55,7 +55,7 @@ Progress = Callable[[str, int, int], None]
 class Order:
     """What a bundle is to be: what belongs to it, how exhibits are counted, and what is blacked out."""
 
-    selection: Selection
+    selections: tuple[Selection, ...]  # what fits any of them belongs to it
     query: Mapping[str, Any]  # as it was asked for, told in 07_settings.json
     operator: str
     shop: str
@@ -122,7 +122,7 @@ class _Making:
 
     async def make(self, target: Path) -> Made:
         order = self.order
-        found = await gather(self.store, order.selection, order.party, order.start)
+        found = await gather(self.store, order.selections, order.party, order.start)
         if not found.letters and not found.calls:
             raise NotFound(_NOTHING)
         if len(found.letters) > MOST_EXHIBITS:
@@ -170,7 +170,8 @@ class _Making:
         leaves = {record.seq: record.leaf for record in found.about}
         times = await message_times(self.store)
         redaction = Redaction(self.order.redact)
-        return Facts(found, taken, missing, leaves, times, self.order.zone, redaction, self.order.reason)
+        order = self.order
+        return Facts(found, taken, missing, leaves, times, order.zone, redaction, order.reason, order.shop)
 
     async def _log(self, facts: Facts) -> tuple[SealedCheckpoint, int]:
         """Write the tables, log their hashes, and seal the log with that record in it; its number."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 BOM = b"\xef\xbb\xbf"
 # A cell that begins like this would be run as a formula; an apostrophe before it makes it text.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # what upsets a screen
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -30,5 +32,5 @@ def cell(value: object) -> str:
         return "1" if value else "0"
     text = str(value)
     if text.startswith(_FORMULA) and not isinstance(value, (int, float)):
-        return "'" + text
-    return text.replace("\0", "�")
+        text = "'" + text
+    return _CONTROL.sub(lambda found: f"〔U+{ord(found[0]):04X}〕", text)

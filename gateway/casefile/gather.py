@@ -74,15 +74,20 @@ class Gathered:
     audit: tuple[LogRecord, ...]
 
 
-async def gather(store: Store, selection: Selection, party: str, start: int) -> Gathered:
-    """Read it; the exhibits are numbered from `start`. Raises `StoreError`, `NotFound`, `Refused`."""
-    ids = await messages_of(store, selection)
-    call_ids = await calls_of(store, selection)
+async def gather(store: Store, selections: Sequence[Selection], party: str, start: int) -> Gathered:
+    """Read what belongs to any of the selections; the exhibits are numbered from `start`.
+
+    Raises `StoreError`, `NotFound`, `Refused`.
+    """
+    ids = list(dict.fromkeys([id for one in selections for id in await messages_of(store, one)]))
+    call_ids = list(dict.fromkeys([id for one in selections for id in await calls_of(store, one)]))
     about = await records_about(store, [*ids, *call_ids])
     said = {record.seq: record for record in about}
     rows = await _rows(store, ids)
     letters = tuple(_letter(row, said.get(row.seq), Mark(party, number)) for number, row in enumerate(rows, start))
-    return Gathered(letters, about, await _calls(store, call_ids), await _blocks(store, selection), await _audit(store))
+    return Gathered(
+        letters, about, await _calls(store, call_ids), await _blocks(store, selections), await _audit(store)
+    )
 
 
 async def load_raw(store: Store, id: str) -> bytes | None:
@@ -178,12 +183,11 @@ async def _calls(store: Store, ids: Sequence[str]) -> tuple[Call, ...]:
     return tuple(sorted(found, key=lambda one: (one.at, one.id)))
 
 
-async def _blocks(store: Store, selection: Selection) -> tuple[BlockEntry, ...]:
-    values = [*selection.addresses, *selection.ips, *selection.phones]
+async def _blocks(store: Store, selections: Sequence[Selection]) -> tuple[BlockEntry, ...]:
+    persons = [person for one in selections for person in one.persons]
+    values = [value for one in selections for value in (*one.addresses, *one.ips, *one.phones)]
     wanted = [
-        column.in_(some)
-        for column, some in ((block_entry.c.person, selection.persons), (block_entry.c.value, values))
-        if some
+        column.in_(some) for column, some in ((block_entry.c.person, persons), (block_entry.c.value, values)) if some
     ]
     if not wanted:
         return ()

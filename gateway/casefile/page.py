@@ -92,15 +92,18 @@ class Pages:
         """Whether anything that can be read of this message has to be blacked out."""
         letter = self.letter
         said = [letter.subject, letter.from_header, letter.mail_from, *letter.recipients, letter.message_id]
-        said += [attachment.name for attachment in self.attachments]
-        said += [attachment.text for attachment in self.attachments if attachment.text]
-        try:
-            said += [self.message.body(), *(decode_value(value) for _, value in self.message.headers.fields)]
-        except MimeLimit:
-            said.append((letter.raw or b"").decode("latin-1"))
         if letter.record is not None:
             said += [str(value) for value in _leaves(letter.record)]
-        return any(self.redaction.touches(text) for text in said)
+        if any(self.redaction.touches(text) for text in said) or self.redaction.within(letter.raw or b""):
+            return True
+        try:
+            read = [self.message.body(), *(decode_value(value) for _, value in self.message.headers.fields)]
+            read += [part.name for part in self.message.parts()]
+            read += [part.text() for part in self.message.parts() if part.content_type.startswith("text/")]
+            coded = [part.data() for part in self.message.parts() if part.encoding in ("base64", "quoted-printable")]
+        except MimeLimit:
+            return False  # its raw bytes were looked at
+        return any(map(self.redaction.touches, read)) or any(map(self.redaction.within, coded))
 
     def main(self, *, with_pictures: bool = True) -> Paper:
         """The paper of the message itself."""

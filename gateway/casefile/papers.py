@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from gateway.casefile.acts import acts_of
 from gateway.casefile.csv_table import csv_bytes
 from gateway.casefile.documents import Paper
+from gateway.casefile.letter import Letter
 from gateway.casefile.lists import listing, one_line
 from gateway.casefile.page import Frame, kind_of
 from gateway.casefile.tables import Facts, timeline
@@ -55,13 +56,19 @@ def shoko_csv(facts: Facts) -> bytes:
     return csv_bytes(_SHOKO, ([facts.redaction.text(cell) for cell in row] for row in shoko_rows(facts)))
 
 
+def _author(letter: Letter, shop: str) -> str:
+    if letter.direction == "out" and not letter.from_header:
+        return shop
+    return letter.from_header or letter.mail_from or "（差出人の表示なし）"
+
+
 def shoko_rows(facts: Facts) -> list[tuple[str, ...]]:
     """A row an exhibit, attachments included; 立証趣旨 is left empty."""
     rows: list[tuple[str, ...]] = []
     for letter in facts.exhibits:
         taken = facts.taken[letter.mark.name]
         day = court_date(letter.received_at, facts.zone)
-        by = letter.from_header or letter.mail_from or "（差出人の表示なし）"
+        by = _author(letter, facts.shop)
         title = f"{kind_of(letter)}「{one_line(letter.subject)[:120] or '件名なし'}」"
         remarks = f"記録番号 {letter.seq}" + ("。一部墨消し" if taken.touched else "")
         rows.append((taken.stamp, title, "写し", day, by, "", remarks))

@@ -123,8 +123,9 @@ _PROVES = Text(
 ■ この一式が示すこと
 
 1. eml フォルダーの原本は、ゲートウェイが受信（送信）してログに記した時のバイト列と同じであること。
-2. ログ（{origin}、{size} 件、ルートハッシュ {root}）に、記録の変更・入替・挿入・抜取りがないこと。チェックポイントの
-   署名後に変更があれば、検証で分かります。
+2. ログに、記録の変更・入替・挿入・抜取りがないこと。チェックポイントの署名後に変更があれば、検証で分かります。
+   ログの名前　　{origin}（{size} 件）
+   ルートハッシュ {root}
 3. ログの全件数が開示され、この案件の対象としたもの・対象外・削除済みの件数が合うこと（06_completeness.csv）。
    対象外の記録の内容は、第三者の個人情報を含むため開示していませんが、件数と順序は検証できます。
    削除済みの記録は {deleted} 件です。内容は残っていませんが、削除の記録と、存在した証明は残っています。
@@ -135,8 +136,10 @@ _PROVES = Text(
 ■ What this bundle shows
 
 1. The originals in eml are the very bytes that the gateway received (or sent) and logged.
-2. In the log ({origin}, {size} records, root hash {root}) no record was altered, swapped, inserted or taken out;
-   any change after the checkpoint was signed comes out in the check.
+2. In the log no record was altered, swapped, inserted or taken out; any change after the checkpoint was signed comes
+   out in the check.
+   Log        {origin} ({size} records)
+   Root hash  {root}
 3. The whole length of the log is disclosed, and the numbers of what belongs to this case, what does not, and what was
    deleted add up (06_completeness.csv). Records of others are not disclosed, as they hold personal data of third
    parties, but their number and order can be checked. {deleted} records were deleted: their content is gone, the record
@@ -193,9 +196,8 @@ Python 3.9 以上がある場合　　python3 data/verify/verify.py
 シェルと openssl がある場合　sh data/verify/verify.sh
 （Windows では、Python を入れて「py data\\verify\\verify.py」）
 
-どちらも、何も変更せず、合わないものがあれば名指しで示します。検証プログラム自体が信用できるかは、店から独立に入手したも
-の（公開されている Sekisho のソースコード）と比べるか、次の手順を自分で行ってお確かめください。
-くわしい手順は verify/tejunsho.txt にあります。
+どちらも、何も変更せず、合わないものがあれば名指しで示します。検証プログラム自体が信用できるかは、店から独立に入手した
+もの（公開されている Sekisho のソースコード）と比べるか、手作業での手順（verify/tejunsho.txt）でお確かめください。
 """,
     """\
 ■ How to check it (either will do)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.model.address import ZERO_WIDTH
 
+_ENCODINGS = ("utf-8", "cp932", "euc_jp", "iso2022_jp", "utf-16-le", "utf-16-be")
 BLACK = "■■■■"  # always as long, so that the length tells nothing
 
 
@@ -39,11 +40,13 @@ class Redaction:
 
     def lines(self, lines: Sequence[str]) -> list[str]:
         """Lines with every word blacked out, also where it goes on in the next line."""
+        return self.text("\n".join(lines)).split("\n") if self._pattern is not None and lines else list(lines)
+
+    def within(self, data: bytes) -> bool:
+        """Whether one of the words stands in bytes, in an encoding that Japanese mail and documents use."""
         if self._pattern is None:
-            return list(lines)
-        if not any(self._pattern.search(_fold("".join(pair))[0]) for pair in zip(lines, [*lines[1:], ""], strict=True)):
-            return list(lines)
-        return self.text("\n".join(lines)).split("\n")
+            return False
+        return any(self.touches(data.decode(encoding, "replace")) for encoding in _ENCODINGS)
 
     def touches(self, text: str) -> bool:
         """Whether one of the words stands in `text`."""

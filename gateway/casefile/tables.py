@@ -45,6 +45,7 @@ MESSAGES: Final = {
     "dmarc": "DMARC",
     "verdict": "取扱い",
     "rule": "規則",
+    "ruleset": "規則のハッシュ",
     "reply": "自動返信",
     "sha256": "SHA-256",
     "size": "大きさ（バイト）",
@@ -126,6 +127,7 @@ class Facts:
     zone: ZoneInfo
     redaction: Redaction
     reason: str  # why things were blacked out
+    shop: str
 
     @property
     def exhibits(self) -> list[Letter]:
@@ -205,6 +207,7 @@ def _messages(facts: Facts) -> Iterable[Sequence[object]]:
             *(_value(known.get(name)) for name in ("spf", "dkim", "dmarc")),
             verdict.get("then", ""),
             verdict.get("rule", ""),
+            verdict.get("ruleset", ""),
             f"{reply['template']}: {reply.get('why', '')}" if reply.get("template") else "",
             "" if taken.touched else letter.sha256,
             letter.size,

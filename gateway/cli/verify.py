@@ -1,4 +1,4 @@
-"""`sekisho verify`: walk the whole log and name the first thing that does not hold."""
+"""`sekisho verify`: walk the whole log, or check a bundle, and name what does not hold."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from gateway.casefile.shipped.verify import NoBundle, check
 from gateway.cli.context import current
 from gateway.cli.output import emit, fields, progress, say, warn
 from gateway.cli.usage import WrongUsage
-from gateway.errors import StoreError
+from gateway.errors import Refused, StoreError
 from gateway.evidence.key_files import load_key
 from gateway.evidence.verify import Verification
 from gateway.evidence.verify import verify as walk
@@ -22,9 +23,10 @@ from gateway.store.engine import Store
 from gateway.store.status import numbers
 from gateway.text import Text
 
-_BUNDLE = Text(
-    "この版では、証拠一式（zip）の検証はできません。「sekisho verify」は、このゲートウェイの記録全体を検証します。",
-    "This version does not verify bundles: `sekisho verify` alone verifies the log of this gateway.",
+_NO_BUNDLE = Text("{path} は、証拠一式として読めません: {why}", "{path} cannot be read as a bundle: {why}")
+_NO_BUNDLE_MEND = Text(
+    "暗号化したものは、先にパスワードで開いて、中の zip を指定してください。",
+    "One that is encrypted has to be opened by its password first: name the zip inside.",
 )
 _NO_KEY = Text(
     "署名鍵 {path} がないため、チェックポイントの署名を確かめられません。",
@@ -32,6 +34,9 @@ _NO_KEY = Text(
 )
 _NO_KEY_MEND = Text("バックアップから戻してください。", "Go back to a backup of it.")
 _BAD_KEY = Text("鍵 {path} を使えません: {why}", "The key {path} cannot be used: {why}")
+_NOTE = Text("・{said}", "- {said}")
+_FAULT = Text("✗ [{code}] {said}", "✗ [{code}] {said}")
+_BUNDLE_HOLDS = Text("証拠一式は、作成されたときのままです。", "The bundle is as it was made.")
 _WALKING = Text("検証中", "verifying")
 _HOLDS = Text("記録はすべて、書き込まれたときのままです。", "Every record is as it was written.")
 _BROKEN = Text("✗ {fault}", "✗ {fault}")
@@ -48,7 +53,11 @@ _UNSEALED = Text(
 
 async def verify(
     case: Annotated[
-        Path | None, Text("証拠一式（zip）。この版ではまだ検証できません。", "A bundle; not in this version.")
+        Path | None,
+        Text(
+            "証拠一式（zip、または展開したフォルダー）。省略時はこのゲートウェイのログ。",
+            "A bundle (zip or folder); otherwise the log of this gateway.",
+        ),
     ] = None,
     /,
     *,
@@ -60,9 +69,9 @@ async def verify(
         ),
     ] = (),
 ) -> int:
-    """Verify the log against its messages and signed checkpoints; exit 1 where something does not hold."""
+    """Verify the log against its messages and signed checkpoints, or a bundle; exit 1 where something does not hold."""
     if case is not None:
-        raise WrongUsage(_BUNDLE)
+        return await _bundle(case)
     context = current()
     key_file, notes_file = checkpoint_files(context.settings)
     async with context.store(create=False) as store:
@@ -77,6 +86,24 @@ async def verify(
     else:
         _show(found)
     return 0 if found.holds else 1
+
+
+async def _bundle(case: Path) -> int:
+    try:
+        found = await asyncio.to_thread(check, case)
+    except (NoBundle, OSError) as error:
+        raise Refused(_NO_BUNDLE.with_(path=case, why=error), _NO_BUNDLE_MEND) from error
+    if current().json:
+        faults = [{"code": code, "ja": ja, "en": en} for code, ja, en in found.faults]
+        emit({"ok": not faults, "faults": faults, "checked": [{"ja": ja, "en": en} for ja, en in found.notes]})
+        return 1 if faults else 0
+    for ja, en in found.notes:
+        say(_NOTE.with_(said=Text(ja, en)))
+    for code, ja, en in found.faults:
+        warn(_FAULT.with_(code=code, said=Text(ja, en)))
+    if not found.faults:
+        say(_BUNDLE_HOLDS)
+    return 1 if found.faults else 0
 
 
 async def _keys(store: Store, key_file: Path, notes_file: Path) -> list[Ed25519PublicKey]:
