@@ -16,6 +16,7 @@ from tests.bench.contestants import CONTESTANTS, Contestant, Place, Started, sta
 from tests.bench.lists import measure_lists
 from tests.bench.load import MODES, Load, Result, measure
 from tests.bench.profile import profile
+from tests.bench.replay import measure_replay
 from tests.bench.report import show, summary, write
 from tests.servers.process import free_port, wait_until
 from tests.servers.sink import run_sink
@@ -44,6 +45,9 @@ def main() -> int:
         console.print("lists of a million …")
         report["lists"] = measure_lists()
         subprocess.run([sys.executable, "-m", "tests.bench.blocklist"], check=True)  # the memory of a fresh process
+    if options.replay:
+        console.print(f"replay of {options.replay} logged messages …")
+        report["replay"] = measure_replay(options.folder, options.replay)
     wide = Console()
     show(report, wide if wide.is_terminal else Console(width=120))
     target = options.out / "bench.json"
@@ -111,6 +115,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on a real disk (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where results go (default %(default)s)")
     parser.add_argument("--no-lists", dest="lists", action="store_false", help="leave out the lists of a million")
+    parser.add_argument(
+        "--replay", type=int, default=100_000, help="messages on record for replay (%(default)s; 0: none)"
+    )
     parser.add_argument("--profile", action="store_true", help="profile the gateway instead, name the files written")
     return parser.parse_args()
 

@@ -73,11 +73,12 @@ def show(report: Mapping[str, Any], console: Console) -> None:
             cells = [f"{middle[key]:.1f}" + (f" ({ratio[key]:.2f}×)" if ratio else "") for key in _COLUMNS]
             table.add_row(name, *cells)
         console.print(table)
-    if "lists" in report:
-        table = Table("a list of a million", "", title="lists")
-        for name, value in report["lists"].items():
-            table.add_row(name, f"{value:g}")
-        console.print(table)
+    for part, title in (("lists", "a list of a million"), ("replay", "mail on record, screened again")):
+        if part in report:
+            table = Table(title, "", title=part)
+            for name, value in report[part].items():
+                table.add_row(name, f"{value:g}")
+            console.print(table)
 
 
 def write(report: Mapping[str, Any], path: Path) -> None:
