@@ -62,20 +62,14 @@ class Seals:
 
 
 async def read_seals(
-    connection: AsyncConnection,
-    origin: str,
-    keys: KeyRing,
-    file: Path | None,
-    more: Sequence[tuple[str, Text]] = (),
+    connection: AsyncConnection, origin: str, keys: KeyRing, more: Sequence[tuple[str, Text]] = ()
 ) -> Seals:
-    """All checkpoints, and the notes in `more`, each with the name of its place.
+    """The checkpoints of the database, and the notes in `more`, each with the name of its place.
 
     Raises `Broken` where one cannot be read, is another log's, or bears no good signature of a key in its term.
     """
     rows = (await connection.execute(select(checkpoints).order_by(checkpoints.c.size))).all()
     notes = [(row.note, faults.IN_DATABASE) for row in rows]
-    if file is not None:
-        notes += [(note, plain(file.name)) for note in await asyncio.to_thread(_read_file, file)]
     seals = Seals(await asyncio.to_thread(_check, [*notes, *more], origin, keys))
     for row in rows:
         said = parse(row.note)
@@ -85,6 +79,11 @@ async def read_seals(
         if signer is not None and signer.ecdsa is not None and not signed_ecdsa(signer.ecdsa, row.note, row.ecdsa):
             raise Broken(faults.ECDSA.with_(size=row.size))
     return seals
+
+
+async def read_notes(file: Path) -> list[tuple[str, Text]]:
+    """The notes in a file, each with the file's name; none where there is no file. Raises `Broken`."""
+    return [(note, plain(file.name)) for note in await asyncio.to_thread(_read_file, file)]
 
 
 def _read_file(file: Path) -> list[str]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.evidence import faults
+from gateway.evidence.anchors import attested
 from gateway.evidence.faults import Broken
 from gateway.evidence.key_chain import KIND, KeyRing, read_exchanges
 from gateway.evidence.key_files import PublicKeys
-from gateway.evidence.seals import Seals, read_seals
+from gateway.evidence.seals import Seals, read_notes, read_seals
 from gateway.evidence.walk import Deletions, Walk
 from gateway.model.merkle import BLOCK
 from gateway.store.engine import Store
@@ -39,6 +41,7 @@ class Verification:
     deleted: int
     checkpoints: int
     newest_checkpoint: int  # its size; the records after it are not sealed yet
+    anchors: int = 0  # checkpoints that somebody outside attested
     fault: Text | None = None
 
     @property
@@ -61,18 +64,21 @@ async def verify(
     may go on working: what is appended meanwhile is left for the next time. Memory does not grow with the log. Raises
     `StoreError` where the database cannot be read.
     """
+    state: dict[str, Any] | None = None
+    walk, seals = Walk(Deletions(())), Seals(())
+    seen: list[tuple[str, Text]] = []
+    fault: Text | None = None
     async with store.read() as connection:
-        state = await _state(connection)
-        if state is None:
-            return Verification("", 0, "", 0, 0, 0, 0, faults.NO_STATE)
-        walk = Walk(Deletions(()))
-        seals = Seals(())
-        fault: Text | None = None
         try:
-            _check_ends(state)
-            walk = Walk(await _deletions(connection))
-            ring = KeyRing(keys, read_exchanges(await _keys(connection), state["origin"]))
-            seals = await read_seals(connection, state["origin"], ring, file, notes)
+            # the file first: what it holds is in the database, too, when that is looked at
+            kept = await read_notes(file) if file is not None else []
+            async with _moment(connection):
+                state = await _state(connection)
+                _check_ends(state)
+                walk = Walk(await _deletions(connection))
+                ring = KeyRing(keys, read_exchanges(await _keys(connection), state["origin"]))
+                seen = await attested(connection)
+                seals = await read_seals(connection, state["origin"], ring, [*kept, *seen, *notes])
             await _walk(connection, state, walk, seals, progress)
         except Broken as broken:
             fault = broken.text
@@ -80,13 +86,14 @@ async def verify(
             # a column holds what we never write there
             fault = faults.UNREADABLE.with_(seq=walk.frontier.size)
     return Verification(
-        origin=state["origin"],
+        origin=state["origin"] if state is not None else "",
         size=walk.frontier.size,
         root=walk.frontier.root().hex(),
         messages=walk.messages,
         deleted=walk.deleted,
         checkpoints=seals.passed,
         newest_checkpoint=seals.newest,
+        anchors=len(seen),
         fault=fault,
     )
 
@@ -97,17 +104,29 @@ async def _walk(
     size = state["size"]
     for first in range(0, size, BLOCK):
         last = min(first + BLOCK, size)
-        rows = await _rows(connection, select(log).where(log.c.seq >= first, log.c.seq < last).order_by(log.c.seq))
-        if any(row["record"] is None for row in rows):
-            # what was deleted since the walk began is covered by a record that came later, too
-            walk.deletions = await _deletions(connection)
-        block = await connection.scalar(select(log_block.c.hash).where(log_block.c.block == first // BLOCK))
-        await asyncio.to_thread(walk.records, rows, last, block, seals)
-        await _messages(connection, walk, first, last)
+        async with _moment(connection):  # records and messages are deleted together
+            rows = await _rows(connection, select(log).where(log.c.seq >= first, log.c.seq < last).order_by(log.c.seq))
+            if any(row["record"] is None for row in rows):
+                # what was deleted since the walk began is covered by a record that came later, too
+                walk.deletions = await _deletions(connection)
+            block = await connection.scalar(select(log_block.c.hash).where(log_block.c.block == first // BLOCK))
+            await asyncio.to_thread(walk.records, rows, last, block, seals)
+            await _messages(connection, walk, first, last)
         if progress is not None:
             progress(last, size)
     walk.end(state)
     seals.end(size)
+
+
+@asynccontextmanager
+async def _moment(connection: AsyncConnection) -> AsyncIterator[None]:
+    """All that is read within is as it was at one moment; writers go on."""
+    embedded = connection.dialect.name == "sqlite"
+    await connection.execute(text("BEGIN" if embedded else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+    try:
+        yield
+    finally:
+        await connection.execute(text("ROLLBACK"))
 
 
 async def _messages(connection: AsyncConnection, walk: Walk, first: int, last: int) -> None:
@@ -141,8 +160,8 @@ async def _bodies(
         yield [(row, packed.get(row["id"])) for row in group]
 
 
-async def _state(connection: AsyncConnection) -> dict[str, Any] | None:
-    """Where the log, its blocks and the messages end, all seen at one moment."""
+async def _state(connection: AsyncConnection) -> dict[str, Any]:
+    """Where the log, its blocks and the messages end, all seen at one moment; raises `Broken` where that is lost."""
     row = (
         await connection.execute(
             select(
@@ -155,7 +174,9 @@ async def _state(connection: AsyncConnection) -> dict[str, Any] | None:
             )
         )
     ).first()
-    return None if row is None else dict(row._mapping)
+    if row is None:
+        raise Broken(faults.NO_STATE)
+    return dict(row._mapping)
 
 
 def _check_ends(state: Mapping[str, Any]) -> None:

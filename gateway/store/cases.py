@@ -16,12 +16,8 @@ from gateway.model.mail_record import clean
 from gateway.model.record import time_text
 from gateway.store.batch import Batch
 from gateway.store.engine import Store
-from gateway.store.selection import Selection, condition
-from gateway.store.tables import (
-    case_file,
-    case_member,
-    message,
-)
+from gateway.store.selection import Selection, call_condition, condition
+from gateway.store.tables import call, case_file, case_member, message
 from gateway.text import Text
 
 KIND = "case"  # of log records
@@ -148,9 +144,19 @@ async def find_case(store: Store, name: str) -> Case:
 async def held_messages(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
     """Which of these messages a case holds."""
     found: set[str] = set()
-    for case in await _cases(connection, case_file.c.hold.is_(True)):
+    for case in await holding(connection):
         where = await condition(connection, case.selection)
         rows = await connection.execute(select(message.c.id).where(message.c.id.in_(ids), where))
+        found.update(rows.scalars())
+    return found
+
+
+async def held_calls(connection: AsyncConnection, ids: Sequence[str]) -> set[str]:
+    """Which of these calls a case holds."""
+    found: set[str] = set()
+    for case in await holding(connection):
+        where = await call_condition(connection, case.selection)
+        rows = await connection.execute(select(call.c.id).where(call.c.id.in_(ids), where))
         found.update(rows.scalars())
     return found
 
