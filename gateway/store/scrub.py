@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.errors import StoreError
@@ -65,6 +65,13 @@ async def _scrub_postgresql(store: Store) -> None:
     try:
         async with engine.connect() as connection:
             for table in metadata.sorted_tables:
+                if (await connection.execute(select(table).limit(1))).first() is None:
+                    # ANALYZE leaves the statistics of an empty table as they were; a column's own type anew drops them
+                    for column in table.columns:
+                        kind = column.type.compile(connection.dialect)
+                        await connection.execute(
+                            text(f'ALTER TABLE "{table.name}" ALTER COLUMN "{column.name}" TYPE {kind}')
+                        )
                 await connection.execute(text(f'VACUUM (FULL, ANALYZE) "{table.name}"'))
             # The planner's statistics are samples of values. The owner of the database may do the first, a superuser
             # or pg_checkpoint the second; the server checkpoints within minutes anyway.
