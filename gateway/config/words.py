@@ -209,7 +209,7 @@ def size(least: str, most: str) -> Word[int]:
 
 LINE = Word(_line, Text("一行の文字（1000 字まで）", "one line of text of at most 1000 characters"))
 YES_NO = Word(_yes_no, Text("true か false", "true or false"), values=("true", "false"))
-SINCE = Word(_since, Text("30d のような長さか now", "a length of time such as 30d, or now"))
+SINCE = Word(_since, Text("now か、30d のような長さ", "a length of time such as 30d, or now"))
 KEYWORD = Word(_keyword, Text("Sekisho のような英数字の語", "a word such as Sekisho of letters, digits, _ . -"))
 KEEP = Word(_keep, Text("7y のような長さか forever", "a length of time such as 7y, or forever"))
 MAIL_ADDRESS = Word(lambda text, _: mailbox_address(text), ADDRESS)

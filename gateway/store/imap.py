@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, or_, select, update
@@ -310,10 +310,12 @@ class Attempting:
 
 
 async def account_states(store: Store) -> Mapping[str, Mapping[str, Any]]:
-    """What each watcher last said of its account."""
+    """What each watcher last said of its account; nobody is connected whose lease has run out."""
     async with store.read() as connection:
-        rows = (await connection.execute(select(imap_account.c.name, imap_account.c.state))).all()
-    return {row.name: row.state for row in rows}
+        rows = (await connection.execute(select(imap_account))).all()
+    now = datetime.now(UTC)
+    lives = {row.name: row.owner is not None and row.lease_until is not None and row.lease_until > now for row in rows}
+    return {row.name: {**row.state, "connected": bool(row.state.get("connected")) and lives[row.name]} for row in rows}
 
 
 async def folder_state(store: Store, account: str, folder: str) -> FolderState | None:

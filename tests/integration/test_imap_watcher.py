@@ -7,17 +7,22 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import update
 
 from gateway.clients.imap.names import mailbox
+from gateway.intake.imap import watcher
 from gateway.model.settings import ImapActions
-from gateway.store.imap import account_states
+from gateway.store import maintenance
+from gateway.store.batch import Batch
+from gateway.store.imap import Lease, account_states
 from gateway.store.quarantine import Release
 from gateway.store.tables import imap_folder, imap_mail, message
 from gateway.testing.dovecot import DovecotServer
 from gateway.testing.mail import letter
 from tests.integration.imap_lab import account, mail, open_lab, subjects, until
 from tests.integration.stores import Work
+from tests.servers.postgresql import PostgresqlServer
 
 
 async def test_each_verdict_has_its_place_in_the_mailbox(mailserver: DovecotServer, tmp_path: Path) -> None:
@@ -311,20 +316,53 @@ async def test_actions_can_leave_delete_or_hand_on(mailserver: DovecotServer, tm
         assert len(await lab.rows(message, direction="in")) == 4
 
 
-async def test_two_gateways_share_an_account_by_a_lease(mailserver: DovecotServer, tmp_path: Path) -> None:
-    user = "shared"
-    async with open_lab(tmp_path, account(mailserver, user)) as lab:
+async def test_two_gateways_share_an_account_by_a_lease(
+    mailserver: DovecotServer, postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one database, as two machines: one watches, and when it dies without a word the other takes over."""
+    monkeypatch.setattr(watcher, "LEASE", timedelta(seconds=1.5))
+    user, url = "shared", postgresql.new_database()
+    await maintenance.upgrade(url)
+    async with open_lab(tmp_path, account(mailserver, user), database=url) as lab:
         first = lab.watch(node="node-1")
         await lab.caught_up()
-        lab.store.__class__ = type("Shared", (type(lab.store),), {"embedded": False})
         second = lab.watch(node="node-2")
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(mailserver.put, user, mail("脅迫"))
+        await lab.wait_rows(1, direction="in")
+        await lab.settled()
+        await asyncio.sleep(1.7)  # longer than a lease: it is renewed
         assert first.state()["connected"]
         assert not second.state()["connected"]
-        await asyncio.to_thread(mailserver.put, user, mail())
-        await lab.wait_rows(1, direction="in")
-        await asyncio.sleep(0.3)
-        assert (await lab.kinds())["mail.in"] == 1
+        lab.tasks[0].cancel()
+        await until(lambda: asyncio.sleep(0, second.state()["connected"]), bool)
+        await asyncio.to_thread(mailserver.put, user, mail("質問"))
+        await lab.wait_rows(2, direction="in")
+        assert (await lab.kinds())["mail.in"] == 2
+        assert subjects(mailserver.mails(user, "保留")) == ["脅迫"]
+
+
+async def test_two_watchers_at_the_same_time_record_each_mail_once(
+    mailserver: DovecotServer, postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where both believe that they hold the lease, the transaction lets only one take a mail's place."""
+
+    async def always(lease: Lease, batch: Batch) -> bool:
+        return True
+
+    monkeypatch.setattr(Lease, "apply", always)
+    user, url = "both", postgresql.new_database()
+    await maintenance.upgrade(url)
+    async with open_lab(tmp_path, account(mailserver, user), database=url) as lab:
+        for node in ("node-1", "node-2"):
+            await asyncio.wait_for(lab.watch(node=node).caught_up.wait(), 20)
+        raws = [mail(f"{word} {n}", f"c{n}@customer.example") for n in range(15) for word in ("質問", "脅迫")]
+        await asyncio.to_thread(mailserver.put, user, *raws)
+        await lab.wait_rows(30, direction="in")
+        await lab.settled()
+        await until(lambda: asyncio.to_thread(mailserver.mails, user, "保留"), lambda found: len(found) == 15)
+        assert (await lab.kinds())["mail.in"] == 30
+        assert len({row.sha256 for row in await lab.rows(direction="in")}) == 30
+        assert set(lab.replies.values()) == {1}
 
 
 async def test_what_status_says_of_an_account(mailserver: DovecotServer, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import binascii
 
 
 def encode_name(name: str) -> str:
-    """A mailbox name in modified UTF-7: `保留` becomes `&T92VWQ-`."""
+    """A mailbox name in modified UTF-7: `保留` becomes `&T911WQ-`."""
     found: list[str] = []
     wide = ""
     for char in name:
