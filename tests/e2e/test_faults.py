@@ -213,7 +213,8 @@ def test_a_full_disk_defers_mail_and_everything_goes_on_when_there_is_room(new_g
     bulky = letter(body="\n".join(os.urandom(35).hex() for _ in range(4000)))
     with small_disk(data, 12) as full:
         if not full:  # a file that may not grow fails in the same place
-            gateway.preexec = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, 6 << 20))
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            gateway.preexec = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, hard))
         ballast = data / "ballast"
         if full:
             ballast.write_bytes(bytes(4 << 20))
@@ -234,8 +235,7 @@ def test_a_full_disk_defers_mail_and_everything_goes_on_when_there_is_room(new_g
                 ballast.unlink()
             else:
                 assert gateway.process is not None
-                unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-                resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, unlimited)
+                resource.prlimit(gateway.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
             for number in range(3):
                 identifier, raw = taken(gateway, number)
                 sent[identifier] = raw
