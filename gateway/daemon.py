@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -28,6 +28,7 @@ from gateway.model.rule import RuleSet
 from gateway.model.settings import Settings
 from gateway.model.smtp_reply import STORAGE_FULL, SmtpReply
 from gateway.ops import heap
+from gateway.ops.anchoring import anchor
 from gateway.ops.disk import database_folder, free_bytes
 from gateway.ops.housekeeping import Chore, keep_house
 from gateway.ops.places import checkpoint_files
@@ -40,12 +41,14 @@ from gateway.screening.screener import Screener
 from gateway.store.engine import Store, open_store
 from gateway.store.gateway_events import GatewayEvent, Heartbeat, RulesChanged, SendDraft
 from gateway.store.records import StoreRecords
+from gateway.store.retention import retain
 
 logger = structlog.get_logger()
 
 DRAIN = 25.0  # seconds that mail on its way may take at a stop; systemd waits 90
 LEAST_DRAIN = 3.0  # of these, for deliveries under way when peers took all the rest
-CHECKPOINT_EVERY = 3600.0
+ANCHOR_EVERY = 600.0  # how often it is looked whether somebody outside is to attest a checkpoint
+RETAIN_EVERY = 3600.0
 HEARTBEAT_EVERY = 10.0
 DISK_EVERY = 5.0
 
@@ -118,7 +121,9 @@ class Daemon:
             stack.push_async_callback(watchers.stop)
             chores = [
                 Chore("rules", 0.0, rulebook.watch),
-                Chore("checkpoint", CHECKPOINT_EVERY, checkpoint),
+                Chore("checkpoint", float(settings.evidence.checkpoint_every), checkpoint),
+                Chore("anchors", ANCHOR_EVERY, lambda: self._anchor(store)),
+                Chore("retention", RETAIN_EVERY, lambda: self._retain(store)),
                 Chore("heartbeat", HEARTBEAT_EVERY, beat),
                 Chore("disk", DISK_EVERY, self._look_at_disk),
             ]
@@ -205,6 +210,21 @@ class Daemon:
             "at": datetime.now(UTC).isoformat(),
         }
         await store.committer.submit(Heartbeat(self.node, beat))
+
+    async def _anchor(self, store: Store) -> None:
+        """Somebody outside attests the newest checkpoint, where that is due."""
+        wanted = self.settings.evidence.anchors
+        if wanted.tsa or wanted.mail:
+            keys = await asyncio.to_thread(load_keys, checkpoint_files(self.settings)[0])
+            await anchor(store, self.settings, keys.public)
+
+    async def _retain(self, store: Store) -> None:
+        """Mail that is older than storage.keep goes, unless a case holds it."""
+        keep = self.settings.storage.keep
+        if keep is not None:
+            gone = await retain(store, timedelta(seconds=keep), datetime.now(UTC))
+            if gone.messages or gone.held:
+                logger.info("retention", deleted=gone.messages, held=gone.held)
 
     async def _alive(self) -> None:
         self._systemd.alive()
