@@ -218,7 +218,7 @@ awk '$1 == "leaf" && $4 == "deletion" { print $2 }' "$work/leaves" | while read 
     file=$(record "$seq")
     [ -f "$file" ] || continue
     rule=$(tail -c +33 "$file" | tr ',' '\n' | sed -n 's/.*"rule":"\([a-z]*\)".*/\1/p' | head -n 1)
-    tail -c +33 "$file" | tr -d ' \n' | sed -n 's/.*"records":\[\(\[[^"]*\]\)\].*/\1/p' |
+    { tail -c +33 "$file" | tr -d ' \n'; echo; } | sed -n 's/.*"records":\[\(\[[^"]*\]\)\].*/\1/p' |
         sed 's/\],\[/\n/g' | tr -d '[]' | tr ',' ' ' | while read -r first last; do
         echo "$first $last ${rule:-?}"
     done
@@ -261,7 +261,7 @@ if [ -n "$told" ]; then
     tail -c +33 "$told" | grep -q "\"list\":\"$listed\"" ||
         fault TABLE_CHANGED "verify/exhibits.txt が、作成時にログへ記されたものと違います。書証が加えられたか除かれています。" \
             "verify/exhibits.txt is not what was logged when the bundle was made: exhibits were added or removed."
-    tail -c +33 "$told" | tr -d '\n' | sed 's/.*"files":{\([^}]*\)}.*/\1/' | tr ',' '\n' |
+    { tail -c +33 "$told" | tr -d '\n'; echo; } | sed 's/.*"files":{\([^}]*\)}.*/\1/' | tr ',' '\n' |
         sed 's/^"\([^"]*\)":"\([0-9a-f]*\)"$/\1 \2/' >"$work/files"
     while read -r name expected; do
         [ "$(digest "data/$name")" = "$expected" ] ||
