@@ -51,7 +51,7 @@ userdb {{
 }}
 namespace inbox {{
   inbox = yes
-  separator = /
+  {namespace}
   mailbox Sent {{
     auto = subscribe
     special_use = \\Sent
@@ -97,6 +97,7 @@ class DovecotServer:
     passdb: str = ""
     tls: tuple[Path, Path] | None = None  # certificate and key
     location: str = "maildir:~/Maildir"
+    namespace: str = "separator = /"
     port: int = 0
     tls_port: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -128,6 +129,7 @@ class DovecotServer:
                 tls=f"ssl = yes\nssl_cert = <{self.tls[0]}\nssl_key = <{self.tls[1]}" if self.tls else "ssl = no",
                 mechanisms=self.mechanisms,
                 location=self.location,
+                namespace=self.namespace,
                 users="" if root else f"{users}default_internal_group = {group}",
                 passdb=self.passdb or _PASSDB.format(password=PASSWORD),
                 uid=me.pw_uid,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,8 +64,10 @@ async def test_mail_is_screened_within_two_seconds_by_idle(mailserver: DovecotSe
         assert max(took) < 2.0, took
 
 
-async def test_mail_is_screened_within_the_poll_time_without_idle(new_mailserver: object, tmp_path: Path) -> None:
-    server = new_mailserver(more="protocol imap {\n imap_capability = IMAP4rev1 UIDPLUS MOVE\n}")  # type: ignore[operator]
+async def test_mail_is_screened_within_the_poll_time_without_idle(
+    new_mailserver: Callable[..., DovecotServer], tmp_path: Path
+) -> None:
+    server = new_mailserver(more="protocol imap {\n imap_capability = IMAP4rev1 UIDPLUS MOVE\n}")
     async with open_lab(tmp_path, account(server, poll=1.0)) as lab:
         lab.watch()
         await lab.caught_up()
@@ -299,6 +302,22 @@ async def test_mail_that_a_person_took_away_meanwhile(mailserver: DovecotServer,
         lab.watch()
         await lab.settled()
         assert [row.state for row in await lab.rows(imap_mail)] == ["gone"]
+
+
+async def test_folders_below_a_prefix_are_named_without_it(
+    new_mailserver: Callable[..., DovecotServer], tmp_path: Path
+) -> None:
+    """Courier's way, and that of many providers in Japan: every folder is `INBOX.name`."""
+    server = new_mailserver(namespace="separator = .\n  prefix = INBOX.")
+    async with open_lab(tmp_path, account(server, sent=("Sent",), poll=1.0)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        await asyncio.to_thread(server.put, "shop", mail("脅迫"))
+        await lab.wait_rows(1, state="held")
+        await lab.settled()
+        assert subjects(server.mails("shop", "INBOX.保留")) == ["脅迫"]
+        await asyncio.to_thread(server.put, "shop", mail("送信"), folder="INBOX.Sent")
+        await lab.wait_rows(1, direction="out", kind="mail")
 
 
 async def test_actions_can_leave_delete_or_hand_on(mailserver: DovecotServer, tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ async def _connect(account: Imap) -> ImapSession:
 async def _login(session: ImapSession, entering: Awaitable[None]) -> ImapSession:
     try:
         await entering
+        await session.find_root()
     except BaseException:
         session.close()
         raise

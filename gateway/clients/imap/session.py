@@ -68,6 +68,7 @@ class ImapSession:
         self._lock = asyncio.Lock()
         self.host = host
         self.selected: Selected | None = None
+        self.root = ""  # the prefix of the user's own folders, taken off names and put on
 
     @classmethod
     async def connect(
@@ -145,7 +146,7 @@ class ImapSession:
         self._protocol.state = AUTH if self._protocol.state == SELECTED else self._protocol.state
         self.selected = None
         self._protocol.exists = 0
-        answer = await self._run(self._command("EXAMINE" if read_only else "SELECT", mailbox(folder)))
+        answer = await self._run(self._command("EXAMINE" if read_only else "SELECT", self._name(folder)))
         self._protocol.state = SELECTED
         codes = answer.codes()
         flags = codes.get("PERMANENTFLAGS", b"")
@@ -161,7 +162,7 @@ class ImapSession:
 
     async def status(self, folder: str) -> tuple[int, int, int]:
         """UIDVALIDITY, UIDNEXT and the number of mails of a folder that is not open."""
-        answer = await self._run(self._command("STATUS", mailbox(folder), "(UIDVALIDITY UIDNEXT MESSAGES)"))
+        answer = await self._run(self._command("STATUS", self._name(folder), "(UIDVALIDITY UIDNEXT MESSAGES)"))
         for words in answer.named(b"STATUS"):
             if words and isinstance(words[-1], list):
                 given = words[-1]
@@ -176,33 +177,33 @@ class ImapSession:
         for words in answer.named(b"LIST"):
             if len(words) >= 3 and isinstance(words[0], list) and isinstance(words[2], bytes):
                 attributes = frozenset(_text(word).lower() for word in words[0])
-                found.append(Folder(decode_name(_text(words[2])), attributes, _text(words[1])))
+                name = decode_name(_text(words[2]))
+                found.append(Folder(name.removeprefix(self.root) or name, attributes, _text(words[1])))
         return found
 
     async def create(self, folder: str) -> None:
         """Make a folder and subscribe to it, so that mail programs show it; one that is there already is fine."""
         try:
-            await self._run(self._command("CREATE", mailbox(folder)))
+            await self._run(self._command("CREATE", self._name(folder)))
         except ImapRefused as error:
             if error.code != "ALREADYEXISTS":
                 raise
         with contextlib.suppress(ImapRefused):
-            await self._run(self._command("SUBSCRIBE", mailbox(folder)))
+            await self._run(self._command("SUBSCRIBE", self._name(folder)))
 
-    async def prefix(self) -> str:
-        """The prefix of the user's own folders (RFC 2342), "" where there is none."""
+    async def find_root(self) -> None:
+        """Ask for the prefix of the user's own folders (RFC 2342), so that names in the config do without it."""
         if self.has("NAMESPACE"):
             for words in (await self._run(self._command("NAMESPACE"))).named(b"NAMESPACE"):
                 own = words[0] if words else None
                 if isinstance(own, list) and own and isinstance(own[0], list) and own[0]:
-                    return decode_name(_text(own[0][0]))
-        return ""
+                    self.root = decode_name(_text(own[0][0]))
 
     async def rights(self, folder: str) -> str | None:
         """Our rights on a folder (RFC 4314), None where the server does not tell."""
         if not self.has("ACL"):
             return None
-        for words in (await self._run(self._command("MYRIGHTS", mailbox(folder)))).named(b"MYRIGHTS"):
+        for words in (await self._run(self._command("MYRIGHTS", self._name(folder)))).named(b"MYRIGHTS"):
             return _text(words[-1]) if words else None
         return None
 
@@ -210,7 +211,7 @@ class ImapSession:
         """Used and allowed kilobytes (RFC 9208), None where there is no limit."""
         if not self.has("QUOTA"):
             return None
-        command = self._command("GETQUOTAROOT", mailbox(folder), key="QUOTA")
+        command = self._command("GETQUOTAROOT", self._name(folder), key="QUOTA")
         for words in (await self._run(command)).named(b"QUOTA"):
             if words and isinstance(words[-1], list):
                 given = words[-1]
@@ -261,12 +262,12 @@ class ImapSession:
 
     async def move(self, uids: Sequence[int], folder: str) -> dict[int, int]:
         """Move mails (RFC 6851); gives the new UIDs by the old where the server tells (RFC 4315)."""
-        answer = await self._run(self._command("MOVE", number_ranges(uids), mailbox(folder), uid=True))
+        answer = await self._run(self._command("MOVE", number_ranges(uids), self._name(folder), uid=True))
         return _copied(answer)
 
     async def copy(self, uids: Sequence[int], folder: str) -> dict[int, int]:
         """Copy mails; gives the new UIDs by the old where the server tells."""
-        return _copied(await self._run(self._command("COPY", number_ranges(uids), mailbox(folder), uid=True)))
+        return _copied(await self._run(self._command("COPY", number_ranges(uids), self._name(folder), uid=True)))
 
     async def flag(self, uids: Sequence[int], *flags: str) -> None:
         """Add flags or keywords."""
@@ -285,7 +286,7 @@ class ImapSession:
 
     async def append(self, folder: str, raw: bytes, flags: str = "", date: datetime | None = None) -> int:
         """Put a mail into a folder; its UID where the server tells (RFC 4315), else 0."""
-        words = [mailbox(folder), *([f"({flags})"] if flags else []), *([_date(date)] if date else [])]
+        words = [self._name(folder), *([f"({flags})"] if flags else []), *([_date(date)] if date else [])]
         command = self._command("APPEND", *words, f"{{{len(raw)}}}")
         self._protocol.literal_data = raw
         try:
@@ -345,6 +346,10 @@ class ImapSession:
         self._protocol.fail("closed")
 
     # inside
+
+    def _name(self, folder: str) -> str:
+        own = folder.upper() == "INBOX" or folder.startswith(self.root)
+        return mailbox(folder if own else self.root + folder)
 
     def _command(self, name: str, *words: str, uid: bool = False, key: str = "") -> Command:
         protocol = self._protocol
