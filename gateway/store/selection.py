@@ -23,7 +23,7 @@ from gateway.text import Text
 
 KINDS = ("person", "address", "order", "ip", "phone", "message")
 _MOST = 20_000  # values that a selection may come to
-_KIND_OF = {
+KIND_OF = {
     Who.ADDRESS: "address",
     Who.DOMAIN: "address",
     Who.SUBDOMAINS: "address",
@@ -163,7 +163,7 @@ async def _expand(connection: AsyncConnection, selection: Selection) -> Selectio
     found: dict[str, dict[str, None]] = {kind: {} for kind in ("address", "order", "ip", "phone")}
     entries = select(block_entry.c.who, block_entry.c.value).where(block_entry.c.person.in_(selection.persons))
     for row in await connection.execute(entries):
-        found[_KIND_OF[Who(row.who)]][row.value] = None
+        found[KIND_OF[Who(row.who)]][row.value] = None
     traits = select(person_trait.c.kind, person_trait.c.value).where(person_trait.c.person.in_(selection.persons))
     for row in await connection.execute(traits):
         if row.kind in found:
