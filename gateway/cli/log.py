@@ -92,6 +92,11 @@ async def search(
         Text("今の状態。", "What has become of it."),
     ] = "",
     rule: Annotated[str, Parameter(metavar="NAME"), Text("判定したルールの名前。", "The rule that decided.")] = "",
+    watched: Annotated[
+        str,
+        Parameter(metavar="RULE"),
+        Text("様子見（mode: watch）で当てはまったルールの名前。", "A rule in mode watch that would have decided."),
+    ] = "",
     direction: Annotated[
         Literal["", "in", "out"], Parameter(metavar="WAY"), Text("受信か送信か。", "Incoming or outgoing mail.")
     ] = "",
@@ -114,6 +119,7 @@ async def search(
         then=verdict,
         state=state,
         rule=rule,
+        watched=watched,
         direction=direction,
     )
     async with context.store(create=False) as store:

@@ -31,6 +31,7 @@ _CHUNK = 500
 _LARGE = ("facts", "verdict", "reply", "trace")
 _SHOWN = [column for column in message.columns if column.name not in _LARGE]
 _JUDGED = (message.c.seq, message.c.subject, message.c.origin_ip, message.c.peer_ip)
+_WATCHED_PAGE = 200  # rows with their whole verdicts
 
 _NOTHING = Text("{what} の記録はありません。", "There is no record of {what}.")
 _GONE = Text("{what} の原文は保存期間を過ぎて削除されました。", "The original of {what} was deleted after its time.")
@@ -47,7 +48,8 @@ class Query:
 
     `address` may be an address, `@domain` or `*.domain`, as sender, recipient or in From; `ip` an IP or a network;
     `subject` a part of the subject, whatever the case and width of its letters; `order` an order number that the mail,
-    or the one that it answers, names; `id` an exchange id or a number.
+    or the one that it answers, names; `id` an exchange id or a number; `watched` the name of a rule in mode watch that
+    would have decided.
     """
 
     address: str = ""
@@ -64,6 +66,7 @@ class Query:
     id: str = ""
     sha256: str = ""
     message_id: str = ""
+    watched: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +123,18 @@ async def search(store: Store, query: Query, *, limit: int = 50, before: int | N
     Raises `StoreError`, `NotFound` for a person whom nobody knows.
     """
     found: list[Hit] = []
+    judged, size = ((*_JUDGED, message.c.verdict), _WATCHED_PAGE) if query.watched else (_JUDGED, PAGE)
     async with store.read() as connection:
         where, fits = await _conditions(connection, query)
         if not fits:
             return tuple(await _hits(connection, where if before is None else [*where, message.c.seq < before], limit))
         while len(found) < limit:
-            page = select(*_JUDGED).where(*where).order_by(message.c.seq.desc()).limit(PAGE)
+            page = select(*judged).where(*where).order_by(message.c.seq.desc()).limit(size)
             rows = (await connection.execute(page if before is None else page.where(message.c.seq < before))).all()
             fitting = [row.seq for row in rows if all(fit(row) for fit in fits)][: limit - len(found)]
             if fitting:
                 found += await _hits(connection, [message.c.seq.in_(fitting)], limit)
-            if len(rows) < PAGE:
+            if len(rows) < size:
                 break
             before = rows[-1].seq
             await asyncio.sleep(0)
@@ -240,6 +244,11 @@ async def _conditions(connection: AsyncConnection, query: Query) -> tuple[list[A
     if query.order:
         named = select(message_order.c.message).where(message_order.c.order_key == order_key(query.order))
         where.append(or_(message.c.id.in_(named), message.c.about.in_(named)))
+    if query.watched:
+        # The list of such rules is empty for almost all mail: the text tells which are worth a look.
+        verdict, said = type_coerce(message.c.verdict, String), json.dumps(query.watched, ensure_ascii=False)
+        where += [message.c.direction == "in", verdict.contains(f"[{said},", autoescape=True)]
+        fits.append(lambda row: any(rule == query.watched for rule, _ in row.verdict.get("watched") or ()))
     if query.subject:
         part = fold_text(query.subject)
         fits.append(lambda row: part in fold_text(row.subject or ""))
