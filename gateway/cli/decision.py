@@ -64,9 +64,9 @@ def _rule(rule: Mapping[str, Any], language: str) -> None:
         group = "" if condition["group"] == "when" else f"{condition['group']}: "
         seen = UNKNOWN.in_(language) if condition.get("unknown") else short(condition["observed"])
         mark = "✓" if condition["holds"] else "✗"
-        line(
-            f"        {mark} {group}{condition['fact']} {condition['operator']} {short(condition['expected'])}  ← {seen}"
-        )
+        hit, wanted = condition.get("hit"), condition["expected"]
+        expected = f"「{short(hit, 60)}」" if hit and len(wanted) > 60 else short(wanted, 60)
+        line(f"        {mark} {group}{condition['fact']} {condition['operator']} {expected}  ← {seen}")
 
 
 def line(text: str, style: str = "") -> None:
