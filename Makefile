@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BIN := $(VENV)/bin
 GROUND := pyproject.toml constraints.txt
 
-.PHONY: help demo demo-imap test bench lint format clean
+.PHONY: help demo demo-imap test bench docs lint format clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make demo-imap  the same in a mailbox that is watched over IMAP (needs dovecot-imapd)"
 	@echo "make test    install into $(VENV), check style, types and imports, run all tests"
 	@echo "make bench   measure against Postfix and Postfix with rspamd (BENCH_ARGS=--help for its options)"
+	@echo "make docs    the schemas and the page of facts under docs/, from the code"
 	@echo "make lint    style, types and imports only"
 	@echo "make clean   remove what these made"
 
@@ -46,6 +47,9 @@ format: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m tests.published
 
 clean:
 	rm -rf $(VENV) build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

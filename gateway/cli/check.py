@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
 from filters.registry import FILTERS, SPECS
 from gateway import config
 from gateway.cli.context import current
 from gateway.cli.output import emit, say, warn
+from gateway.config.schema import schema_of
 from gateway.errors import Fault
 from gateway.model.settings import Settings
 from gateway.replies.templates import Templates
@@ -19,9 +26,22 @@ _GOOD = Text(
 _FOUND = Text("問題が {count} 件見つかりました。", "{count} faults found")
 
 
-async def check() -> int:
+async def check(
+    *,
+    schema: Annotated[
+        Literal["", "config", "rules"],
+        Parameter(metavar="FILE"),
+        Text(
+            "調べる代わりに、エディター用の JSON Schema を出力します。",
+            "Print the JSON Schema for editors instead of checking.",
+        ),
+    ] = "",
+) -> int:
     """Check everything that the shop wrote; exit 1 where there is a fault."""
     context = current()
+    if schema:
+        sys.stdout.write(json.dumps(schema_of(schema, SPECS), ensure_ascii=False, indent=2) + "\n")
+        return 0
     context.require_file()
     checked = config.check(context.path, context.environ, SPECS, _templates)
     faults: list[Fault] = list(checked.faults)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
+from filters.registry import SPECS
 from gateway.cli.context import current
 from gateway.cli.output import emit, say
 from gateway.config import scaffold
+from gateway.config.schema import NAMES, schema_of
 from gateway.text import Text
 
 _MADE = Text("{folder} に {count} 個のファイルを作りました。", "{count} files were written to {folder}")
@@ -23,7 +26,9 @@ _NEXT = Text(
 def init(folder: Annotated[Path, Text("一式を作るフォルダー。", "The folder to write to.")], /) -> int:
     """Write config, rules, lists, templates and samples, commented in the shop's language; nothing is overwritten."""
     context = current()
-    written = scaffold.write(folder, context.language)
+    # The first line of config and rules names these to editors, which then complete and explain what is written.
+    schemas = {f".schema/{name}.json": json.dumps(schema_of(name, SPECS), ensure_ascii=False) for name in NAMES}
+    written = scaffold.write(folder, context.language, schemas)
     if context.json:
         emit({"folder": str(folder), "files": [str(path) for path in written]})
     say(_MADE, folder=folder, count=len(written))

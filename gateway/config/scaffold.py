@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config.packaged import LANGUAGES, packaged
@@ -9,8 +10,8 @@ from gateway.errors import Refused
 from gateway.text import Text
 
 
-def write(directory: Path, language: str) -> tuple[Path, ...]:
-    """Writes the files into `directory` (made where it is missing) and gives their paths.
+def write(directory: Path, language: str, more: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Writes the files, and `more` texts by name, into `directory` (made where it is missing) and gives their paths.
 
     Raises `Refused` where one of them exists already, or cannot be written; an existing file is never changed.
     """
@@ -19,7 +20,8 @@ def write(directory: Path, language: str) -> tuple[Path, ...]:
             Text("言語「{language}」はありません。", "there is no language {language}").with_(language=language),
             Text("ja か en を選んでください。", "choose ja or en"),
         )
-    files = _files(directory, language)
+    files: dict[Path, Path | str] = {**_files(directory, language)}
+    files |= {directory / name: text for name, text in (more or {}).items()}
     taken = [target for target in files if target.exists() or target.is_symlink()]
     if taken:
         names = ", ".join(str(path.relative_to(directory)) for path in taken[:5]) + (" …" if len(taken) > 5 else "")
@@ -33,7 +35,7 @@ def write(directory: Path, language: str) -> tuple[Path, ...]:
         for target, source in files.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
-                file.write(source.read_bytes())
+                file.write(source.read_bytes() if isinstance(source, Path) else source.encode())
     except OSError as error:
         raise Refused(
             Text("「{directory}」に書けません（{reason}）。", "{directory} cannot be written to ({reason})").with_(

@@ -21,6 +21,14 @@ _TEXT: Schema = {"type": ["string", "number"]}
 _WORD: Schema = {"type": ["string", "number", "boolean"]}
 
 
+NAMES = ("config", "rules")
+
+
+def schema_of(name: str, specs: Mapping[str, FactSpec]) -> Schema:
+    """The schema of one of `NAMES`, with these facts."""
+    return config_schema() if name == "config" else rules_schema(specs)
+
+
 def config_schema() -> Schema:
     """The schema of config.yaml. YAML editors type scalars themselves, so numbers and booleans are let through."""
     return {"$schema": _DIALECT, "title": "Sekisho config", **CONFIG.schema()}
