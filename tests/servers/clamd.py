@@ -49,9 +49,7 @@ def clamd() -> Iterator[Clamd]:
         }
         config = folder / "clamd.conf"
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-        own = (
-            folder / "clamd"
-        )  # AppArmor knows the installed path, and forbids it our folder
+        own = folder / "clamd"  # AppArmor knows the installed path, and forbids it our folder
         shutil.copy2(binary, own)
         with running([str(own), "--config-file", str(config)], folder / "clamd.log", socket, timeout=60):
             yield Clamd(socket, port)
