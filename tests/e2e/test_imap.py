@@ -1,6 +1,6 @@
 """The whole gateway before a watched mailbox: from arrival to reply, and killed again and again in the middle of it.
 
-SEKISHO_KILLS sets how often it is killed (four by default, so that the suite stays quick).
+SEKISHO_KILLS sets how often it is killed (three by default, so that the suite stays quick).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.integration.imap_lab import subjects
 from tests.integration.imap_proxy import Fault, KillingProxy
 from tests.servers.process import wait_until
 
-KILLS = int(os.environ.get("SEKISHO_KILLS", "4"))
+KILLS = int(os.environ.get("SEKISHO_KILLS", "3"))
 RULES = """\
 version: 1
 rules:
