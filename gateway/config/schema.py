@@ -8,7 +8,7 @@ from typing import Any
 from gateway.config.actions import KEYS as ACTION_KEYS
 from gateway.config.actions import action_kinds
 from gateway.config.description import CONFIG
-from gateway.config.operators import operators_of
+from gateway.config.operators import HOURS, operators_of
 from gateway.config.rule_tests import EXPECT, FIELDS
 from gateway.config.rules import VERSION
 from gateway.model.fact import FactSpec, Kind
@@ -85,6 +85,7 @@ def rules_schema(specs: Mapping[str, FactSpec]) -> Schema:
         },
         "required": ["version", "default"],
         "additionalProperties": False,
+        "$defs": {_shape(spec): _definition(spec) for spec in specs.values()},
     }
 
 
@@ -93,12 +94,23 @@ def _one_or_many(one: Schema) -> Schema:
 
 
 def _fact(spec: FactSpec) -> Schema:
+    """What may stand beside a fact's name; facts of one shape share its definition."""
+    return {"description": spec.about.en, "$ref": f"#/$defs/{_shape(spec)}"}
+
+
+def _shape(spec: FactSpec) -> str:
+    """The name of the definition: the kind, or the fact where its choices or operators are its own."""
+    own = spec.choices or spec.argument == "within" or spec.name in HOURS
+    return spec.name if own else spec.kind.name.lower()
+
+
+def _definition(spec: FactSpec) -> Schema:
     operand = _one_or_many(_operand(spec))
     operators = {name: _one_or_many(_TEXT) if name != "is" else operand for name in operators_of(spec)}
     if spec.argument == "within":
         operators["within"] = _TEXT
     full = {"type": "object", "properties": operators, "additionalProperties": False, "minProperties": 1}
-    return {"description": spec.about.en, "anyOf": [*operand["anyOf"], full]}
+    return {"anyOf": [*operand["anyOf"], full]}
 
 
 def _operand(spec: FactSpec) -> Schema:
