@@ -72,9 +72,16 @@ VERBS = (
         "gateway.cli.block:unblock",
         Text("取引停止を解除します（履歴は残ります）。", "End a block; its history is kept."),
     ),
+    Verb(
+        "people",
+        "gateway.cli.people:VERBS",
+        Text("お客様ごとの記録を扱います。", "Look after what is on record of persons."),
+    ),
     Verb("log", "gateway.cli.log:VERBS", Text("記録を探し、表示します。", "Search and show what is on record.")),
     Verb("quarantine", "gateway.cli.quarantine:VERBS", Text("保留中のメールを扱います。", "Look after held mail.")),
     Verb("queue", "gateway.cli.queue:VERBS", Text("配送待ちを扱います。", "Look after mail that waits for delivery.")),
+    Verb("call", "gateway.cli.call:VERBS", Text("電話を証拠として記録します。", "Keep telephone calls as evidence.")),
+    Verb("case", "gateway.cli.case:VERBS", Text("案件と、その保全を扱います。", "Look after cases and their holds.")),
     Verb("status", "gateway.cli.status:status", Text("動作状況を示します。", "Show how the gateway is doing.")),
     Verb(
         "export",
@@ -86,6 +93,12 @@ VERBS = (
         "gateway.cli.verify:verify",
         Text("記録が改ざんされていないことを確かめます。", "Verify that nothing in the log was altered."),
     ),
+    Verb(
+        "checkpoint",
+        "gateway.cli.keys:checkpoint",
+        Text("ここまでの記録を封印します。", "Seal what is on record now."),
+    ),
+    Verb("keys", "gateway.cli.keys:VERBS", Text("署名鍵を扱います。", "Look after the signing keys.")),
     Verb(
         "imap",
         "gateway.cli.imap:VERBS",

@@ -16,12 +16,13 @@ from gateway.cli.output import emit, fields, progress, say, warn
 from gateway.cli.usage import WrongUsage
 from gateway.errors import Refused, StoreError
 from gateway.evidence.key_files import load_key
+from gateway.evidence.note import split_notes
 from gateway.evidence.verify import Verification
 from gateway.evidence.verify import verify as walk
 from gateway.ops.places import checkpoint_files
 from gateway.store.engine import Store
 from gateway.store.status import numbers
-from gateway.text import Text
+from gateway.text import Text, plain
 
 _NO_BUNDLE = Text("{path} は、証拠一式として読めません: {why}", "{path} cannot be read as a bundle: {why}")
 _NO_BUNDLE_MEND = Text(
@@ -37,6 +38,7 @@ _BAD_KEY = Text("鍵 {path} を使えません: {why}", "The key {path} cannot b
 _NOTE = Text("・{said}", "- {said}")
 _FAULT = Text("✗ [{code}] {said}", "✗ [{code}] {said}")
 _BUNDLE_HOLDS = Text("証拠一式は、作成されたときのままです。", "The bundle is as it was made.")
+_NO_NOTE = Text("{path} にチェックポイントがありません。", "There is no checkpoint in {path}.")
 _WALKING = Text("検証中", "verifying")
 _HOLDS = Text("記録はすべて、書き込まれたときのままです。", "Every record is as it was written.")
 _BROKEN = Text("✗ {fault}", "✗ {fault}")
@@ -68,6 +70,13 @@ async def verify(
             "A key (PEM) of another gateway that shares the database.",
         ),
     ] = (),
+    checkpoint: Annotated[
+        tuple[Path, ...],
+        Text(
+            "外部で保管されていたチェックポイント（弁護士に送ったファイルなど）とも照合します。",
+            "A checkpoint that was kept elsewhere, such as the one mailed to the lawyer, to compare with.",
+        ),
+    ] = (),
 ) -> int:
     """Verify the log against its messages and signed checkpoints, or a bundle; exit 1 where something does not hold."""
     if case is not None:
@@ -76,10 +85,11 @@ async def verify(
     key_file, notes_file = checkpoint_files(context.settings)
     async with context.store(create=False) as store:
         keys = [*await _keys(store, key_file, notes_file), *(_public(file) for file in key)]
+        kept = [note for file in checkpoint for note in await asyncio.to_thread(_notes, file)]
         with progress() as bar:
             task = bar.add_task(_WALKING.in_(context.language), total=None)
             found = await walk(
-                store, keys, notes_file, lambda done, total: bar.update(task, completed=done, total=total)
+                store, keys, notes_file, lambda done, total: bar.update(task, completed=done, total=total), kept
             )
     if context.json:
         emit({"ok": found.holds, **asdict(found), "fault": found.fault})
@@ -127,6 +137,17 @@ def _public(file: Path) -> Ed25519PublicKey:
     return found
 
 
+def _notes(file: Path) -> list[tuple[str, Text]]:
+    """The checkpoints in a file that somebody kept, each with the file's name."""
+    try:
+        notes, _ = split_notes(file.read_text("utf-8").replace("\r\n", "\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(_NO_NOTE.with_(path=file)) from error
+    if not notes:
+        raise WrongUsage(_NO_NOTE.with_(path=file))
+    return [(note, plain(file.name)) for note in notes]
+
+
 def _show(found: Verification) -> None:
     if found.holds and not found.size:
         say(_EMPTY)
@@ -137,6 +158,7 @@ def _show(found: Verification) -> None:
             (MESSAGES, NUMBER.with_(count=found.messages)),
             (DELETED, NUMBER.with_(count=found.deleted) if found.deleted else None),
             (CHECKPOINTS, NUMBER.with_(count=found.checkpoints)),
+            (ANCHORS, NUMBER.with_(count=found.anchors)),
             (ROOT, found.root),
         ],
         indent=0,
@@ -154,5 +176,6 @@ RECORDS = Text("検証した記録", "records verified")
 MESSAGES = Text("うちメール", "messages among them")
 DELETED = Text("削除済み", "deleted")
 CHECKPOINTS = Text("チェックポイント", "checkpoints")
+ANCHORS = Text("外部の証明", "attested outside")
 ROOT = Text("ルートハッシュ", "root hash")
 NUMBER = Text("{count:,}", "{count:,}")

@@ -17,7 +17,7 @@ from gateway.store import body as bodies
 from gateway.store.batch import Batch
 from gateway.store.engine import Store
 from gateway.store.people import find_or_make
-from gateway.store.tables import call, person, recording
+from gateway.store.tables import call, person, person_trait, recording
 
 KIND = "call"  # of log records
 
@@ -82,6 +82,12 @@ class AddCall:
                 "operator": self._operator,
             },
         )
+        if who and self._number:
+            traits = person_trait.c
+            named = (traits.person == who, traits.kind == "phone", traits.value == self._number)
+            if (await batch.execute(select(traits.value).where(*named))).first() is None:
+                row = {"person": who, "kind": "phone", "value": self._number, "added_at": batch.now}
+                batch.insert(person_trait, row)
         if self._file is not None:
             row = {"call": id, "name": name, "size": len(raw), "sha256": digest, "zstd": self._packed}
             batch.insert(recording, row)

@@ -25,6 +25,7 @@ KIND = "case"  # of log records
 NO_CASE = Text("「{name}」という案件はありません。", "There is no case {name!r}.")
 NO_CASE_MEND = Text("「sekisho case list」で確かめてください。", "`sekisho case list` shows them.")
 TAKEN = Text("「{name}」という案件はすでにあります。", "There is a case {name!r} already.")
+EMPTY = Text("案件「{name}」の対象がなくなってしまいます。", "Nothing would be left of the case {name}.")
 NO_NAME = Text("案件の名前が空です。", "A case needs a name.")
 
 
@@ -101,6 +102,8 @@ class ChangeCase:
             where = and_(case_member.c.case == case.id, case_member.c.kind == kind, case_member.c.value.in_(values))
             await batch.execute(delete(case_member).where(where))
         left = {kind: set(values) - set(self.remove.get(kind, ())) for kind, values in case.members.items()}
+        if case.members and not any(left.values()) and not any(self.add.values()):
+            raise Refused(EMPTY.with_(name=case.name))  # its period would stand for everybody's mail
         _insert_members(batch, case.id, self.add, left)
         await batch.execute(update(case_file).where(case_file.c.id == case.id).values(changed_at=batch.now))
         _append(batch, "change", case.id, case.name, self.operator, add=_told(self.add), remove=_told(self.remove))

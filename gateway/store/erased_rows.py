@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import String, Table, delete, func, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, String, Table, delete, func, or_, select, type_coerce, update
 
 from gateway.store.batch import Batch
 from gateway.store.deletion import overwrite
@@ -15,6 +15,7 @@ from gateway.store.tables import (
     block_entry,
     body,
     call,
+    case_file,
     case_member,
     checkpoint,
     log,
@@ -35,6 +36,22 @@ _FREE_TEXT = {"name", "note", "summary", "reason", "end_reason", "last_error"}
 BLACKED_OUT = "■■■"
 
 
+def own_rows(traces: Traces) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
+    """The rows that are the person's own, table by table in the order in which they can be deleted."""
+    named, ids = traces.addresses + traces.phones, traces.ids
+    calls = select(call.c.id).where(or_(call.c.number.in_(traces.phones), call.c.person.in_(ids)))
+    return (
+        (recording, recording.c.call.in_(calls)),
+        (call, call.c.id.in_(calls)),
+        (sender_origin, sender_origin.c.sender.in_(named)),
+        (reply, reply.c.address.in_(named)),
+        (block_entry, or_(block_entry.c.value.in_(named), block_entry.c.person.in_(ids))),
+        (person_trait, or_(person_trait.c.value.in_(named), person_trait.c.person.in_(ids))),
+        (case_member, or_(case_member.c.value.in_(named), case_member.c.value.in_(ids))),
+        (person, person.c.id.in_(ids)),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class EraseRows:
     """Unit: every row of any table that names the person; gives the number by table."""
@@ -45,19 +62,15 @@ class EraseRows:
         """Delete them."""
         await overwrite(batch)
         counts: Counter[str] = Counter()
-        named, ids = self.traces.addresses + self.traces.phones, self.traces.ids
-        calls = select(call.c.id).where(or_(call.c.number.in_(self.traces.phones), call.c.person.in_(ids)))
-        for table, where in (
-            (recording, recording.c.call.in_(calls)),
-            (call, call.c.id.in_(calls)),
-            (sender_origin, sender_origin.c.sender.in_(named)),
-            (reply, reply.c.address.in_(named)),
-            (block_entry, or_(block_entry.c.value.in_(named), block_entry.c.person.in_(ids))),
-            (person_trait, or_(person_trait.c.value.in_(named), person_trait.c.person.in_(ids))),
-            (case_member, or_(case_member.c.value.in_(named), case_member.c.value.in_(ids))),
-            (person, person.c.id.in_(ids)),
-        ):
+        rows = {table.name: where for table, where in own_rows(self.traces)}
+        touched = select(case_member.c.case).where(rows[case_member.name]).distinct()
+        cases = (await batch.execute(touched)).scalars().all()
+        for table, where in own_rows(self.traces):
             counts[table.name] += (await batch.execute(delete(table).where(where))).rowcount
+        # a case that was about this person alone is over: without members its period would stand for everybody
+        left = select(case_member.c.case)
+        over = delete(case_file).where(case_file.c.id.in_(cases), case_file.c.id.not_in(left))
+        counts[case_file.name] += (await batch.execute(over)).rowcount
         for table in metadata.sorted_tables[::-1]:
             if table not in _LOOKED_THROUGH:
                 counts[table.name] += await self._sweep(batch, table)

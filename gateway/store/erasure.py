@@ -23,7 +23,7 @@ from gateway.store.body import unpack
 from gateway.store.cases import holding
 from gateway.store.deletion import ERASURE, KEPT_KINDS, Delete, Deleted
 from gateway.store.engine import Store
-from gateway.store.erased_rows import EraseRows
+from gateway.store.erased_rows import EraseRows, own_rows
 from gateway.store.scrub import scrub
 from gateway.store.selection import condition, person_id
 from gateway.store.tables import (
@@ -127,6 +127,16 @@ async def find(store: Store, traces: Traces) -> Found:
         everything = await _with_answers(connection, messages | named)
     others = len((messages | named) - own)
     return Found(traces, tuple(sorted(everything)), tuple(sorted(records)), blocked, others)
+
+
+async def rows_of(store: Store, traces: Traces) -> int:
+    """How many rows of tables are the person's own. Raises `StoreError`."""
+    total = 0
+    async with store.read() as connection:
+        for table, where in own_rows(traces):
+            count = select(func.count()).select_from(table).where(where)
+            total += int((await connection.execute(count)).scalar_one())
+    return total
 
 
 async def erase(store: Store, found: Found, reason: str, operator: str) -> Erased:
