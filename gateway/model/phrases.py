@@ -113,7 +113,7 @@ class PhraseBook:
                     yield entry, start, end
         views = (seen.joined,) if seen.joined is seen.lines else (seen.joined, seen.lines)
         for view in views:
-            for index in self._set.Match(view) if self._set else range(len(self._patterns)):
+            for index in (self._set.Match(view) or ()) if self._set else range(len(self._patterns)):
                 pattern, entry = self._patterns[index]
                 for count, found in enumerate(pattern.finditer(view)):
                     start, end = found.span()
