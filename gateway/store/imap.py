@@ -379,9 +379,10 @@ async def recorded(store: Store, identifiers: Sequence[str], message_id: str) ->
 
 
 async def place_of(batch: Batch, id: str) -> Any:
-    """The newest row of a message that was, or is to be, moved in its mailbox; None where there is none."""
-    statement = select(imap_mail).where(_M.message == id, _M.state.in_(("done", "pending")), _M.action == "move")
-    return (await batch.execute(statement.order_by(_M.at.desc()).limit(1))).first()
+    """The newest row of a message in a watched mailbox, one that was moved before others; None where there is none."""
+    statement = select(imap_mail).where(_M.message == id, _M.state.in_(("done", "pending")))
+    rows = (await batch.execute(statement.order_by(_M.at.desc()).limit(20))).all()
+    return next((row for row in rows if row.action == "move"), rows[0] if rows else None)
 
 
 async def give_back(batch: Batch, row: Any, seq: int) -> None:
@@ -393,6 +394,8 @@ async def give_back(batch: Batch, row: Any, seq: int) -> None:
         state = "pending" if row.keyword else "done"
         await batch.execute(update(imap_mail).where(_is(row)).values(action="none", state=state))
         return
+    if row.action != "move":
+        return  # it was left where it is
     place = Place(row.account, row.target, 0, seq)
     batch.insert(imap_mail, _row(batch, place, row.message, row.sha256, Act("move", row.folder), "pending"))
 

@@ -333,6 +333,10 @@ async def test_actions_can_leave_delete_or_hand_on(mailserver: DovecotServer, tm
         assert subjects(mailserver.mails(user)) == sorted(["注文", "脅迫", "拒否"])
         assert [leased.target for leased in lab.handed if leased.kind == "deliver"] == ["mailbox"]
         assert len(await lab.rows(message, direction="in")) == 4
+        (held,) = await lab.rows(message, state="held")
+        assert await lab.store.committer.submit(Release(held.id)) == ""  # it lies in the inbox already
+        await asyncio.sleep(0.5)
+        assert subjects(mailserver.mails(user)) == sorted(["注文", "脅迫", "拒否"])
 
 
 async def test_two_gateways_share_an_account_by_a_lease(
