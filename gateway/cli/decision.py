@@ -13,6 +13,7 @@ from gateway.cli.words import THEN, word
 from gateway.text import Text
 
 LONGEST = 120  # characters of a value
+LONGEST_WANTED = 60  # characters of what a condition asks for; beyond them what hit is shown instead
 
 VERDICT = Text("判定", "verdict")
 TAGS = Text("タグ", "tags")
@@ -65,7 +66,7 @@ def _rule(rule: Mapping[str, Any], language: str) -> None:
         seen = UNKNOWN.in_(language) if condition.get("unknown") else short(condition["observed"])
         mark = "✓" if condition["holds"] else "✗"
         hit, wanted = condition.get("hit"), condition["expected"]
-        expected = f"「{short(hit, 60)}」" if hit and len(wanted) > 60 else short(wanted, 60)
+        expected = f"「{one_line(hit, LONGEST_WANTED)}」" if hit and len(wanted) > LONGEST_WANTED else short(wanted)
         line(f"        {mark} {group}{condition['fact']} {condition['operator']} {expected}  ← {seen}")
 
 
