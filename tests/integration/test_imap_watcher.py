@@ -388,6 +388,20 @@ async def test_two_watchers_at_the_same_time_record_each_mail_once(
         assert set(lab.replies.values()) == {1}
 
 
+async def test_while_the_disk_is_full_mail_waits_where_it_lies(mailserver: DovecotServer, tmp_path: Path) -> None:
+    room = [True]
+    async with open_lab(tmp_path, account(mailserver, "disk", poll=1.0)) as lab:
+        lab.watch(ready=lambda: room[0])
+        await lab.caught_up()
+        room[0] = False
+        await asyncio.sleep(1.2)
+        await asyncio.to_thread(mailserver.put, "disk", mail("脅迫"))
+        await asyncio.sleep(1.0)
+        assert await lab.rows(direction="in") == []
+        room[0] = True
+        await lab.wait_rows(1, state="held")
+
+
 async def test_what_status_says_of_an_account(mailserver: DovecotServer, tmp_path: Path) -> None:
     async with open_lab(tmp_path, account(mailserver, "state")) as lab:
         lab.watch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from gateway.clients.oauth import client_for
@@ -13,9 +14,17 @@ from gateway.store.engine import Store
 
 
 class ImapWatchers:
-    """A watcher an account."""
+    """A watcher an account; none reads on while `ready` says no."""
 
-    def __init__(self, settings: Settings, store: Store, receiver: Receiver, *, node: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        receiver: Receiver,
+        *,
+        node: str,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.watchers = [
             Watcher(
                 account,
@@ -23,6 +32,7 @@ class ImapWatchers:
                 store,
                 receiver,
                 node=node,
+                ready=ready,
                 tokens=client_for(account.name, account.oauth2, settings.data).access_token if account.oauth2 else None,
             )
             for account in settings.imap

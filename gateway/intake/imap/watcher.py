@@ -53,6 +53,7 @@ class Watcher:
         tokens: Tokens | None = None,
         wait: Callable[[int], float] | None = None,
         tick: float = TICK,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self.account = account
         self._settings = settings
@@ -61,6 +62,7 @@ class Watcher:
         self._tokens = tokens
         self._wait_after = wait or _backoff
         self._tick = tick
+        self._ready = ready
         self._teller = Teller(account, settings, store)
         self._actor = Actor(account, store, self._teller)
         self._taking = Taking(account, settings, store, receiver)
@@ -136,6 +138,9 @@ class Watcher:
         loop = asyncio.get_running_loop()
         looked = -1e9
         while True:
+            if not self._ready():  # no room on the disk: mail waits where it lies
+                await asyncio.sleep(self._tick)
+                continue
             await self._actor.perform(session)
             if loop.time() - looked >= self.account.poll:
                 looked = loop.time()
