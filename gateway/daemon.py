@@ -116,7 +116,7 @@ class Daemon:
             async def beat() -> None:
                 await self._heartbeat(store, server, records.blocklist.loaded)
 
-            watchers = ImapWatchers(settings, store, receiver, node=self.node)
+            watchers = ImapWatchers(settings, store, receiver, node=self.node, ready=lambda: not self._disk_low)
             await watchers.start()
             stack.push_async_callback(watchers.stop)
             chores = [
