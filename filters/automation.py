@@ -15,9 +15,9 @@ from gateway.text import Text, plain
 
 _REPORTS: Final = (b"feedback-report", b"disposition-notification", b"tlsrpt", b"delivery-status")
 _REPORT_SUBJECT: Final = re.compile(r"^\s*(?:\[preview\]\s*)?report domain:", re.IGNORECASE)
-_ANSWERED: Final = re.compile(r"\s*(?:re|fw|fwd|aw|返信|転送|回复)\s*(?:\[\d+\])?\s*[:：>＞]", re.IGNORECASE)
+_ANSWERED: Final = re.compile(r"\s*(?:re|fw|fwd|aw|返信|転送|回复)\s*+(?:\[\d+\])?\s*+[:：>＞]", re.IGNORECASE)
 _REPLY_SUBJECT: Final = re.compile(
-    r"\s*(?:re:\s*)?[\[【(（]?\s*(?:auto(?:matic)?[- ]?(?:re(?:ply|spon[sd]\w*)|response)|auto:|autorespon\w*"
+    r"\s*+(?:re:\s*+)?[\[【(（]?\s*+(?:auto(?:matic)?[- ]?(?:re(?:ply|spon[sd]\w*)|response)|auto:|autorespon\w*"
     r"|out of (?:the )?office"
     r"|ooo\b|vacation\b|away (?:until|from)|absence\b|abwesen|réponse automatique|respuesta automática"
     r"|risposta automatica"

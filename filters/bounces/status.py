@@ -14,7 +14,7 @@ STATUS: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 _FIELDS: Final = 64 * 1024  # bytes of a status part that are read
 _RECIPIENTS: Final = 500
 _TYPED: Final = re.compile(r"^\s*(?:(?:rfc822|smtp|dns|utf-8|system|unknown|x-\w+|local)\s*[;:]\s*)+", re.IGNORECASE)
-_ADDRESS: Final = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
+_ADDRESS: Final = re.compile(r"(?<![^\s<>()\[\],;:\"'])[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
 _FAILED: Final = ("failed", "failure", "delayed", "fail", "error", "expired", "undeliverable")
 
 

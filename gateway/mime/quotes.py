@@ -26,11 +26,11 @@ _OLDER: Final = re.compile(
     re.IGNORECASE,
 )
 _RULE: Final = re.compile(r"^[\s>]*[_\-━─=]{8,}\s*$")
-_FROM: Final = re.compile(r"^[\s>*]*(?:from|von|de|差出人|送信者|発信者)\s*\*?\s*[:：]\s*\S", re.IGNORECASE)
+_FROM: Final = re.compile(r"^[\s>*]*(?:from|von|de|差出人|送信者|発信者)\s*+\*?\s*+[:：]\s*\S", re.IGNORECASE)
 _FIELD: Final = re.compile(
     r"^[\s>*]*(?:from|sent|date|to|cc|bcc|subject|reply-to|von|gesendet|an|betreff|差出人|送信者|発信者"
     r"|送信日時|送信日|日付|日時"
-    r"|宛先|宛て先|件名|題名|CC)\s*\*?\s*[:：]",
+    r"|宛先|宛て先|件名|題名|CC)\s*+\*?\s*+[:：]",
     re.IGNORECASE,
 )
 _DATE: Final = (
@@ -65,7 +65,7 @@ _SENT_FROM: Final = re.compile(
 )
 _DELIMITER: Final = re.compile(r"^(?:-- ?|— ?|＿＿＿＿*)$")
 _CONTACT: Final = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.-]+|https?://|www\.|〒|\b0\d{1,4}[-(]\d{1,4}[-)]\d{3,4}\b|\btel\b|\bfax\b|\bphone\b"
+    r"[\w.+-]@[\w-]+\.\w|https?://|www\.|〒|\b0\d{1,4}[-(]\d{1,4}[-)]\d{3,4}\b|\btel\b|\bfax\b|\bphone\b"
     r"|電話|住所|携帯",
     re.IGNORECASE,
 )

@@ -11,7 +11,7 @@ from gateway.model.lists import fold_text
 SHORT_LINE: Final = 40  # bytes of UTF-8; a line that ends before was ended by its writer, not by a mail program
 NEAR: Final = 150  # bytes of UTF-8 on either side that may belong to the same sentence: 50 Japanese characters
 
-_BLANKS: Final = re.compile(r"[ \t]*\n[ \t\n]*")
+_BLANKS: Final = re.compile(r"(?<![ \t])[ \t]*\n[ \t\n]*")  # the look-behind keeps long runs of blanks linear
 _INNER: Final = re.compile(r"[ \t]+(?=[^ -~\n])")
 _RUNS: Final = re.compile(r"[ \t]{2,}|\t")
 _SAME: Final = str.maketrans({"\r": None, "\u2019": "'", "\u2018": "'", "\u301c": "~"})
