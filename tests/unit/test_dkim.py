@@ -226,11 +226,11 @@ def test_relaxed_fields_are_those_of_the_library(value: bytes) -> None:
 
 def test_runs_of_blanks_take_linear_time() -> None:
     """The library needs 2.5 s for 40 kB of blanks in one line, and 16 times as long for four times as many."""
-    started = time.perf_counter()
+    started = time.thread_time()
     body_hash(b"a" + b" \t" * 500_000 + b"b\r\n" + b"\r\n" * 500_000 + b" " * 500_000, 0, True)
     parse = b"DKIM-Signature: v=1; b" + b" " * 200_000 + b"\r\n"
     without_signature(("dkim-signature", parse))
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 5.0
 
 
 def test_a_header_with_bare_line_feeds_is_not_read() -> None:

@@ -85,9 +85,9 @@ def test_any_received_is_read(value: bytes) -> None:
     "value", [b"(" * 100_000, b"from " * 50_000, b"from a (" + b"[" * 100_000, b"from x " + b"a=" * 90_000]
 )
 def test_received_takes_linear_time(value: bytes) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     parse_received(value)
-    assert time.perf_counter() - started < 0.1
+    assert time.thread_time() - started < 1.0
 
 
 async def test_without_relays_the_peer_is_the_origin() -> None:

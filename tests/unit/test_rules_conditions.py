@@ -234,9 +234,9 @@ def test_re2_patterns_cannot_run_away(tmp_path: Path) -> None:
     import time
 
     slow = condition(tmp_path, "subject: {matches: '(a*)*b'}")
-    start = time.perf_counter()
+    start = time.thread_time()
     assert not slow.test("a" * 200_000)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_re2_set_without_memory_finds_nothing_trap() -> None:

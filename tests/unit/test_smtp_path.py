@@ -88,10 +88,10 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     "text", ['<"' + "a\\\\" * 700, "<" + '""' * 1000, "<@" + "a" * 2000, "<" + "a@" * 1000, "<a@[" * 500]
 )
 def test_hostile_addresses_take_linear_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(Unusable):
         sender(f"FROM:{text}")
-    assert time.perf_counter() - start < 0.02
+    assert time.thread_time() - start < 0.2  # quadratic would be seconds on a hundred times as much; CPU alone counts
 
 
 def test_parameters() -> None:

