@@ -35,6 +35,7 @@ from gateway.ops.places import checkpoint_files
 from gateway.ops.systemd import Systemd
 from gateway.ops.threads import WorkerThreads
 from gateway.replies import notices
+from gateway.replies.template_watch import watch_templates
 from gateway.replies.templates import Templates
 from gateway.screening.rulebook import Rulebook
 from gateway.screening.screener import Screener
@@ -121,6 +122,7 @@ class Daemon:
             stack.push_async_callback(watchers.stop)
             chores = [
                 Chore("rules", 0.0, rulebook.watch),
+                Chore("templates", 0.0, lambda: watch_templates(templates, lambda e: self._rules_fault(store, e))),
                 Chore("checkpoint", float(settings.evidence.checkpoint_every), checkpoint),
                 Chore("anchors", ANCHOR_EVERY, lambda: self._anchor(store)),
                 Chore("retention", RETAIN_EVERY, lambda: self._retain(store)),

@@ -64,6 +64,9 @@ class Rendered:
     body: str
 
 
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
 class TemplateFault(SekishoError):
     """A template that passed the check and yet cannot be filled in for this message."""
 
@@ -76,6 +79,7 @@ class Templates:
         self._directory = directory
         self._language = settings.shop.language
         self._sandbox = Sandbox()
+        self.stamp = self.look()  # of the files when they were last read, whether they had a fault or not
         self._kept = self._load()
 
     @property
@@ -85,7 +89,19 @@ class Templates:
 
     def reload(self) -> None:
         """Read all files again; raises ConfigError and then keeps what was."""
+        self.stamp = self.look()
         self._kept = self._load()
+
+    def look(self) -> Stamp:
+        """What tells that a file of the shop's folder was changed, added or taken away."""
+        found = []
+        for path in sorted(self._directory.glob("*.txt")):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            found.append((path.name, status.st_ino, status.st_size, status.st_mtime_ns))
+        return tuple(found)
 
     def render(self, name: str, values: Mapping[str, object], language: str = "") -> Rendered:
         """The template in `language` (the shop's by default, else the other one), filled in.
