@@ -73,17 +73,18 @@ LIGHT_ATTACKS = {
 
 
 @pytest.mark.parametrize("name", LIGHT_ATTACKS)
-def test_light_messages_take_under_50_ms(name: str) -> None:
+def test_light_messages_do_not_hold_the_event_loop(name: str) -> None:
+    """The slowest takes 22 ms of CPU on a quiet machine; what is super-linear would take seconds."""
     raw = LIGHT_ATTACKS[name]
     assert not Message(raw).heavy
-    assert seconds(raw) < 0.050
+    assert seconds(raw) < 0.25
 
 
 def test_3000_recipients() -> None:
     raw = b"To: " + b",\r\n ".join(b'"User %d" <user%d@example.jp>' % (i, i) for i in range(3000)) + b"\r\n\r\nx"
     assert len(Message(raw).addresses("to")) == 3000
     assert Message(raw).heavy
-    assert seconds(raw) < 0.5
+    assert seconds(raw) < 2
 
 
 def test_100_000_parts() -> None:
@@ -109,7 +110,7 @@ def test_200_kb_of_nested_divs() -> None:
     raw = html("<div>" * 40_000 + "text")
     assert Message(raw).heavy
     assert Message(raw).body() == "text"
-    assert seconds(raw) < 0.5
+    assert seconds(raw) < 2
 
 
 def test_too_many_header_fields() -> None:
@@ -136,7 +137,7 @@ def test_50_mb_in_bounded_time_and_memory(raw: bytes) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert message.heavy
-    assert took < 5
+    assert took < 20  # of CPU, with memory traced
     assert peak < 120 * 1024 * 1024
 
 
@@ -150,4 +151,4 @@ def test_an_ordinary_message_is_cheap() -> None:
         assert message.subject == "x"
         assert message.body()
         took.append(time.thread_time() - began)
-    assert min(took) < 0.0003
+    assert min(took) < 0.003
