@@ -8,7 +8,8 @@ from pathlib import Path
 from filters.registry import FILTERS, SPECS
 from gateway.config.reference import reference
 from gateway.config.schema import config_schema, rules_schema
-from gateway.screening.recorded import is_recorded
+from gateway.model.fact import FactSpec
+from gateway.screening.recorded import AFTERWARDS, is_recorded
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -16,7 +17,13 @@ DOCS = Path(__file__).parents[1] / "docs"
 def published() -> dict[Path, str]:
     """Each file and what it has to hold."""
     recorded = {spec.name for filter_ in FILTERS for spec in filter_.facts if is_recorded(filter_, spec)}
-    page = reference([(filter_.name, filter_.facts) for filter_ in FILTERS], lambda spec: spec.name in recorded)
+
+    def replayed(spec: FactSpec) -> str:
+        if spec.name not in recorded:
+            return ""
+        return "recorded, else as of then" if spec.name in AFTERWARDS else "recorded"
+
+    page = reference([(filter_.name, filter_.facts) for filter_ in FILTERS], replayed)
     return {
         DOCS / "reference.md": page,
         DOCS / "schema" / "config.json": _json(config_schema()),

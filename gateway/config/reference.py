@@ -61,16 +61,21 @@ not be found out.
 ルールの条件は `ファクト: 値` か `ファクト: {演算子: 値}` と書きます。演算子を省くと、最初の演算子になります。
 文字は全角・半角、大文字・小文字などの違いをそろえてから比べます。調べられなかったファクトの条件は、成り立ちません。
 
-`replay`: **recorded** facts are those of the time when the mail came; all others are found out again from the mail.
-**recorded** のファクトは受信したときの値を使い、ほかはメールから調べ直します。
+`replay`, which tries rules on the mail on record, takes **recorded** facts as they were when the mail came. Where a
+fact was not recorded because no rule asked for it then, it is counted from the mail before (**else as of then**), or
+unknown. All other facts are found out again from the original bytes, by the rules, lists and config of today.
+
+`replay`（過去のメールでルールを試す）では、**recorded** のファクトは受信したときの値を使います。
+そのとき調べていなければ、**else as of then** のものはそれ以前の記録から数え、ほかは「不明」です。
+残りは、今のルール・リスト・設定で原文から調べ直します。
 """
 
 
 def reference(
     filters: Iterable[tuple[str, Sequence[FactSpec]]],
-    recorded: Callable[[FactSpec], bool],
+    replayed: Callable[[FactSpec], str],
 ) -> str:
-    """The page in Markdown, both languages side by side; `recorded` tells what a replay does not find out again."""
+    """The page in Markdown, both languages side by side; `replayed` tells where a replay has a fact from."""
     lines = [_HEAD, "## Facts · ファクト", ""]
     for name, specs in filters:
         lines += [f"### {name}", "", _row("fact", "kind", "operators", "意味", "meaning", "replay"), _row(*["---"] * 6)]
@@ -82,7 +87,7 @@ def reference(
                     " ".join(f"`{one}`" for one in _operators(spec)),
                     spec.about.ja.rstrip("。"),
                     spec.about.en.rstrip("."),
-                    "recorded" if recorded(spec) else "",
+                    replayed(spec),
                 )
             )
         lines.append("")
