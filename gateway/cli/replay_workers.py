@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import signal
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from filters.registry import FILTERS, SPECS
 from gateway.config import load_ruleset, load_settings
-from gateway.errors import Refused
+from gateway.errors import Refused, SekishoError
 from gateway.screening.replay import Replay
 from gateway.screening.replay_tally import Tally
 from gateway.store.engine import open_store
@@ -37,7 +39,7 @@ async def in_workers(
         initargs=(config, dict(environ), rules, most),
     )
     loop = asyncio.get_running_loop()
-    waiting: deque[asyncio.Future[tuple[str, Tally]]] = deque()
+    waiting: deque[asyncio.Future[_Answer]] = deque()
     try:
         for part in parts:
             waiting.append(loop.run_in_executor(pool, _count, part))
@@ -51,11 +53,21 @@ async def in_workers(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _checked(answer: tuple[str, Tally], expected: str) -> Tally:
-    ruleset, tally = answer
-    if ruleset != expected:
+@dataclass(frozen=True)
+class _Answer:
+    """What a process says of a part: its counts by which rules, or why there are none."""
+
+    ruleset: str
+    tally: Tally | None = None
+    fault: tuple[Text, Text | None] | None = None
+
+
+def _checked(answer: _Answer, expected: str) -> Tally:
+    if answer.fault is not None:
+        raise SekishoError(*answer.fault)
+    if answer.ruleset != expected or answer.tally is None:
         raise Refused(_CHANGED, _AGAIN)
-    return tally
+    return answer.tally
 
 
 @dataclass(frozen=True)
@@ -73,15 +85,22 @@ _worker: _Worker | None = None
 
 def _begin(config: Path, environ: Mapping[str, str], rules: Path, most: int) -> None:
     global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked is told, and ends its workers
     runner = asyncio.Runner()
-    settings = load_settings(config, environ)
-    ruleset = load_ruleset(rules, SPECS, settings=settings)
-    store = runner.run(open_store(settings.storage.database, create=False))
+    try:
+        settings = load_settings(config, environ)
+        ruleset = load_ruleset(rules, SPECS, settings=settings)
+        store = runner.run(open_store(settings.storage.database, create=False))
+    except SekishoError:  # all was well a moment ago; an exception would be printed with its traceback
+        os._exit(1)
     _worker = _Worker(runner, Replay(settings, ruleset, FILTERS, store), ruleset.hash, most)
 
 
-def _count(part: Span) -> tuple[str, Tally]:
+def _count(part: Span) -> _Answer:
     assert _worker is not None
     tally = Tally(most=_worker.most)
-    _worker.runner.run(_worker.engine.run(part, tally))
-    return _worker.ruleset, tally
+    try:
+        _worker.runner.run(_worker.engine.run(part, tally))
+    except SekishoError as error:
+        return _Answer(_worker.ruleset, fault=(error.text, error.mend))
+    return _Answer(_worker.ruleset, tally)

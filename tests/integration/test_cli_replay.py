@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.replay_workers import in_workers
+from gateway.errors import Refused
+from gateway.store.past import Span
 from tests.integration.cli_shop import Here, Shop, fill, make
 
 DRAFT = """\
@@ -108,6 +111,23 @@ def test_a_faulty_draft_is_said_with_its_line(workers: str, tmp_path: Path, seki
     ran = sekisho("--lang", "en", "replay", "--rules", str(tmp_path / "none.yaml"))
     assert (ran.code, ran.out) == (1, "")
     assert "there is no rules file" in ran.err
+
+
+async def test_a_process_that_cannot_begin_is_said_without_a_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop = make(tmp_path)  # without a database
+    parts = Span(0, 10, 10).parts(5)
+    rules = shop.folder / "rules.yaml"
+    with pytest.raises(Refused, match="ended before its time"):
+        await anext(in_workers(shop.config, {}, rules, "", parts, 10, 2))
+    assert capfd.readouterr().err == ""
+
+
+async def test_rules_that_change_meanwhile_are_not_mixed(shop: Shop) -> None:
+    rules = shop.folder / "draft.yaml"
+    with pytest.raises(Refused, match="changed meanwhile"):
+        await anext(in_workers(shop.config, {}, rules, "ab" * 32, Span(0, 10, 10).parts(5), 10, 2))
 
 
 def test_wrong_usage(sekisho: Here) -> None:
