@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import NotFound, StoreError
@@ -15,7 +16,6 @@ from gateway.store.evidence_log import DAMAGED, DAMAGED_MEND
 from gateway.store.tables import log, log_block
 from gateway.text import Text
 
-_PAGE = 50_000  # block hashes read at a time
 _NO_RECORD = Text("記録 {seq} はありません。", "There is no record {seq}.")
 _NO_SIZE = Text("ログは {size} 件ありません。", "The log does not have {size} records.")
 
@@ -75,14 +75,15 @@ class Prover:
 
     async def _read_blocks(self, connection: AsyncConnection) -> None:
         blocks = self._levels[0]
-        while True:
-            page = select(log_block.c.block, log_block.c.hash).where(log_block.c.block >= len(blocks))
-            rows = (await connection.execute(page.order_by(log_block.c.block).limit(_PAGE))).all()
-            if any(block != place for place, (block, _) in enumerate(rows, len(blocks))):
-                raise StoreError(DAMAGED, DAMAGED_MEND)
-            blocks += [hash for _, hash in rows]
-            if len(rows) < _PAGE:
-                break
+        first = len(blocks)
+        ends = select(func.count(), func.max(log_block.c.block)).where(log_block.c.block >= first)
+        count, last = (await connection.execute(ends)).one()
+        if count and last != first + count - 1:
+            raise StoreError(DAMAGED, DAMAGED_MEND)
+        page = select(log_block.c.hash).where(log_block.c.block.between(first, first + count - 1))
+        hashes = (await connection.execute(page.order_by(log_block.c.block))).scalars().all()
+        if len(blocks) == first:  # nobody else read them meanwhile
+            blocks += hashes
         self._raise_levels()
 
     def _raise_levels(self) -> None:
@@ -112,14 +113,22 @@ class _Hashes:
         return node_hash(self.subtree(first, middle), self.subtree(middle, last))
 
 
+_provers: WeakKeyDictionary[Store, Prover] = WeakKeyDictionary()
+
+
+def prover(store: Store) -> Prover:
+    """The store's prover: whoever asks for proofs one by one reads the blocks once all the same."""
+    return _provers.setdefault(store, Prover(store))
+
+
 async def inclusion(store: Store, seq: int, size: int) -> list[bytes]:
     """One audit path, as `Prover.inclusion`."""
-    return await Prover(store).inclusion(seq, size)
+    return await prover(store).inclusion(seq, size)
 
 
 async def consistency(store: Store, old: int, new: int) -> list[bytes]:
     """One consistency proof, as `Prover.consistency`."""
-    return await Prover(store).consistency(old, new)
+    return await prover(store).consistency(old, new)
 
 
 async def leaf(store: Store, seq: int) -> bytes:

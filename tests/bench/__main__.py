@@ -13,6 +13,7 @@ import psutil
 from rich.console import Console
 
 from tests.bench.contestants import CONTESTANTS, Contestant, Place, Started, started
+from tests.bench.evidence import measure as measure_evidence
 from tests.bench.lists import measure_lists
 from tests.bench.load import MODES, Load, Result, measure
 from tests.bench.profile import profile
@@ -45,6 +46,9 @@ def main() -> int:
         console.print("lists of a million …")
         report["lists"] = measure_lists()
         subprocess.run([sys.executable, "-m", "tests.bench.blocklist"], check=True)  # the memory of a fresh process
+    if options.evidence:
+        console.print(f"an evidence log of {options.evidence} records …")
+        report["evidence"] = measure_evidence(options.evidence, options.folder)
     if options.replay:
         console.print(f"replay of {options.replay} logged messages …")
         report["replay"] = measure_replay(options.folder, options.replay)
@@ -115,6 +119,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on a real disk (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where results go (default %(default)s)")
     parser.add_argument("--no-lists", dest="lists", action="store_false", help="leave out the lists of a million")
+    parser.add_argument(
+        "--evidence", type=int, default=1_000_000, help="records to prove and verify (%(default)s; 0: none)"
+    )
     parser.add_argument(
         "--replay", type=int, default=100_000, help="messages on record for replay (%(default)s; 0: none)"
     )

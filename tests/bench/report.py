@@ -73,7 +73,11 @@ def show(report: Mapping[str, Any], console: Console) -> None:
             cells = [f"{middle[key]:.1f}" + (f" ({ratio[key]:.2f}×)" if ratio else "") for key in _COLUMNS]
             table.add_row(name, *cells)
         console.print(table)
-    for part, title in (("lists", "a list of a million"), ("replay", "mail on record, screened again")):
+    for part, title in (
+        ("lists", "a list of a million"),
+        ("replay", "mail on record, screened again"),
+        ("evidence", "the evidence log"),
+    ):
         if part in report:
             table = Table(title, "", title=part)
             for name, value in report[part].items():

@@ -86,4 +86,4 @@ async def test_what_is_not_there_is_named(store: Store) -> None:
 
     await store.committer.submit(Work(lose))
     with pytest.raises(StoreError):
-        await proofs.inclusion(store, 3, 300)
+        await Prover(store).inclusion(3, 300)
