@@ -86,6 +86,7 @@ _worker: _Worker | None = None
 def _begin(config: Path, environ: Mapping[str, str], rules: Path, most: int) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked is told, and ends its workers
+    os.nice(10)  # a gateway that runs beside goes first
     runner = asyncio.Runner()
     try:
         settings = load_settings(config, environ)
