@@ -51,6 +51,7 @@ async def in_workers(
         raise Refused(_ENDED, _ALONE) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        await asyncio.gather(*waiting, return_exceptions=True)  # else asyncio prints what nobody asked for
 
 
 @dataclass(frozen=True)
