@@ -11,6 +11,7 @@ from gateway.cli.context import current
 from gateway.cli.output import emit, say
 from gateway.config import scaffold
 from gateway.config.schema import NAMES, schema_of
+from gateway.evidence.key_files import ecdsa_file, load_keys
 from gateway.text import Text
 
 _MADE = Text("{folder} に {count} 個のファイルを作りました。", "{count} files were written to {folder}")
@@ -24,13 +25,20 @@ _NEXT = Text(
 
 
 def init(folder: Annotated[Path, Text("一式を作るフォルダー。", "The folder to write to.")], /) -> int:
-    """Write config, rules, lists, templates and samples, commented in the shop's language; nothing is overwritten."""
+    """Write config, rules, lists, templates and samples in the shop's language, and keys; nothing is overwritten."""
     context = current()
     # The first line of config and rules names these to editors, which then complete and explain what is written.
     schemas = {f".schema/{name}.json": json.dumps(schema_of(name, SPECS), ensure_ascii=False) for name in NAMES}
-    written = scaffold.write(folder, context.language, schemas)
+    written = (*scaffold.write(folder, context.language, schemas), *_keys(folder))
     if context.json:
         emit({"folder": str(folder), "files": [str(path) for path in written]})
     say(_MADE, folder=folder, count=len(written))
     say(_NEXT, folder=folder)
     return 0
+
+
+def _keys(folder: Path) -> tuple[Path, ...]:
+    """Make the signing keys where the config that was written puts them, for their owner alone."""
+    key = folder / "data" / "checkpoint.key"
+    load_keys(key)
+    return key, ecdsa_file(key)

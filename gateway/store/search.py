@@ -23,11 +23,12 @@ from gateway.store.body import unpack
 from gateway.store.engine import Store
 from gateway.store.people import fold_name
 from gateway.store.queue import QueueRow, list_queue
-from gateway.store.tables import block_entry, body, log, message, message_order, person
+from gateway.store.tables import block_entry, body, log, message, message_order, person, person_trait
 from gateway.text import Text
 
 PAGE = 4000  # rows looked at between two turns of the event loop
 _CHUNK = 500
+_TRACEABLE = ("address", "ip")
 _LARGE = ("facts", "verdict", "reply", "trace")
 _SHOWN = [column for column in message.columns if column.name not in _LARGE]
 _JUDGED = (message.c.seq, message.c.subject, message.c.origin_ip, message.c.peer_ip)
@@ -286,14 +287,13 @@ def _at_ip(where: list[Any], fits: list[Callable[[Any], bool]], ip: str) -> None
 
 
 async def _of_person(connection: AsyncConnection, name: str) -> Any:
-    """Mail of the addresses that were ever entered for a person."""
-    rows = await connection.execute(
-        select(block_entry.c.who, block_entry.c.value)
-        .join(person, person.c.id == block_entry.c.person)
-        .where(person.c.name == fold_name(name))
-        .limit(_CHUNK)
-    )
-    entries = [Entry(Who(row.who), row.value) for row in rows]
+    """Mail of the addresses that were ever entered, or are otherwise known, for a person."""
+    named = select(person.c.id).where(person.c.name == fold_name(name))
+    blocked = select(block_entry.c.who, block_entry.c.value).where(block_entry.c.person.in_(named))
+    known = select(person_trait.c.kind, person_trait.c.value).where(person_trait.c.person.in_(named))
+    entries = [Entry(Who(row.who), row.value) for row in await connection.execute(blocked.limit(_CHUNK))]
+    traits = (parse_entry(row.value) for row in await connection.execute(known.limit(_CHUNK)) if row.kind in _TRACEABLE)
+    entries += [entry for entry in traits if entry is not None]
     if not entries:
         raise NotFound(_NOTHING.with_(what=name))
     addresses = [entry.value for entry in entries if entry.who is Who.ADDRESS]

@@ -11,14 +11,18 @@ from filters.api import Case, Lookups
 from filters.authentication import AuthenticationFilter
 from filters.offline import InLine, NoRecords
 from gateway.clients.dns import Resolver
+from gateway.evidence.export_material import records_between
 from gateway.mime.message import Message
 from gateway.model.envelope import Envelope, Peer
 from gateway.model.exchange import Exchange
 from gateway.model.rule import RuleSet
 from gateway.model.settings import Dns, Settings
 from gateway.model.verdict import Action, Outcome
+from gateway.store.engine import Store
 from gateway.testing.dns import DnsServer, Mode, Zone
 from gateway.testing.mail import DkimKey, letter
+from tests.integration.databases import store as store
+from tests.integration.stores import accept, acceptance
 
 FROM = "hanako@customer.example"
 RSA = DkimKey.make("customer.example", "rsa", bits=4096)
@@ -126,3 +130,18 @@ async def test_authentication_takes_little_computing() -> None:
             await AuthenticationFilter().find(given)
         assert (time.process_time() - started) / len(cases) < 15e-3  # 1.5 on a quiet machine
         await resolver.close()
+
+
+async def test_the_keys_that_signed_a_mail_are_in_its_record(store: Store) -> None:
+    """Keys rotate: the record as seen at receipt is the one proof that somebody other than the shop made."""
+    async with DnsServer(ZONE) as server:
+        resolver = Resolver(Dns(servers=(server.address,)))
+        given = case(RSA.sign(letter(FROM)), resolver)
+        assert (await values(given))[1] == "pass"
+        await resolver.close()
+    unit = accept(acceptance(given.exchange, evidence=given.evidence))
+    await store.committer.submit(unit)
+    (record,) = [one async for one in records_between(store, 0, 1, ("mail.in",))]
+    assert record.said is not None
+    (key,) = record.said["evidence"]["dkim_keys"]
+    assert key["record"] == RSA.record
