@@ -219,8 +219,9 @@ class _Making:
 
     async def _lists(self, workshop: Workshop, facts: Facts, frame: Frame) -> None:
         """The draft 証拠説明書, the timeline on paper, and the memo for the police."""
-        for name, content in papers.lists(facts, frame).items():
-            (self.data / name).write_bytes(await workshop.one(set_list, content, self.at))
+        strict = await asyncio.to_thread(papers.lists, facts, frame, strict=True)
+        for name, content in (await asyncio.to_thread(papers.lists, facts, frame)).items():
+            (self.data / name).write_bytes(await workshop.one(set_list, content, strict[name], self.at))
         for name, made in (await asyncio.to_thread(papers.documents, facts, frame)).items():
             (self.data / name).write_bytes(made)
 

@@ -33,8 +33,13 @@ def code(character: str) -> str:
 
 @dataclass
 class Shown:
-    """Makes texts showable and keeps count of what could not be shown as it is."""
+    """Makes texts showable and keeps count of what could not be shown as it is.
 
+    `strict` shows single characters of the fonts for Japanese and Latin alone: for texts whose characters, put together
+    in ways that no language has, defeat the typesetter.
+    """
+
+    strict: bool = False
     missing: Counter[str] = field(default_factory=Counter)
     invisible: Counter[str] = field(default_factory=Counter)
     variants: int = 0
@@ -45,6 +50,8 @@ class Shown:
             return text
         if "\t" in text:
             text = text.expandtabs(TAB)
+        if self.strict:
+            return "".join(map(self._single, unicodedata.normalize("NFC", text)))
         return "".join(self._cluster(cluster) for cluster in _clusters(text))
 
     def breakable(self, text: str) -> str:
@@ -70,7 +77,11 @@ class Shown:
         if character in _DIRECTION or unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp"):
             self.missing[character] += 1
             return code(character)
-        if code_point in coverage().every:
+        if self.strict:
+            simple = code_point in coverage().fonts[0] and unicodedata.category(character)[0] != "M"
+        else:
+            simple = code_point in coverage().every
+        if simple:
             return character
         if unicodedata.category(character) == "Zs":
             return " "

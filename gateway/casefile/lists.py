@@ -22,9 +22,13 @@ def listing(
     *,
     fields: Sequence[Sequence[str]] = (),
     notices: Sequence[str] = (),
+    strict: bool = False,
 ) -> dict[str, Any]:
-    """Data for the template: `columns` are headings with their share of the width, 0 for as much as they need."""
-    shown, redaction = Shown(), Redaction(frame.words)
+    """Data for the template: `columns` are headings with their share of the width, 0 for as much as they need.
+
+    `strict` as in `Shown`.
+    """
+    shown, redaction = Shown(strict), Redaction(frame.words)
     at = frame.made_at.astimezone(UTC)
     return {
         "title": heading,

@@ -105,9 +105,9 @@ class Pages:
             return False  # its raw bytes were looked at
         return any(map(self.redaction.touches, read)) or any(map(self.redaction.within, coded))
 
-    def main(self, *, with_pictures: bool = True) -> Paper:
-        """The paper of the message itself."""
-        letter, shown = self.letter, Shown()
+    def main(self, *, with_pictures: bool = True, strict: bool = False) -> Paper:
+        """The paper of the message itself; `strict` as in `Shown`."""
+        letter, shown = self.letter, Shown(strict)
         paper = self._paper(kind_of(letter), self.redaction.text(letter.subject) or "（件名なし）", shown)
         data = paper.data
         data["fields"] = self._header_block(shown)
@@ -121,9 +121,9 @@ class Pages:
             data["notices"] = ["この書面は、■■■■ の部分を墨消しして作り直したものです。", *data["notices"]]
         return paper
 
-    def attachment(self, one: Attachment, *, with_pictures: bool = True) -> Paper:
+    def attachment(self, one: Attachment, *, with_pictures: bool = True, strict: bool = False) -> Paper:
         """The paper of one attachment: its picture or its text where it has one, and what it is."""
-        shown = Shown()
+        shown = Shown(strict)
         name = self.redaction.text(one.name) or "（名前なし）"
         paper = self._paper("電子メールの添付ファイル", name, shown, one)
         data = paper.data

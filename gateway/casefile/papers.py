@@ -36,8 +36,8 @@ _NO_GUARANTEE: Final = (
 )
 
 
-def lists(facts: Facts, frame: Frame) -> dict[str, dict[str, Any]]:
-    """Data of the lists on paper, by file name."""
+def lists(facts: Facts, frame: Frame, *, strict: bool = False) -> dict[str, dict[str, Any]]:
+    """Data of the lists on paper, by file name; `strict` as in `Shown`."""
     columns = (("号証", 0), ("標目", 5), ("原・写", 0), ("作成年月日", 0), ("作成者", 3), ("立証趣旨", 4), ("備考", 3))
     times = (("日時", 0), ("できごと", 2), ("相手", 3), ("内容", 4), ("行為", 4), ("号証", 0))
     rows = [(at.partition("+")[0], *said[1:6]) for at, *said in timeline(facts)]
@@ -45,9 +45,11 @@ def lists(facts: Facts, frame: Frame) -> dict[str, dict[str, Any]]:
     fields = [["作成", made], ["対象", f"{frame.shop} のメールゲートウェイの記録"]]
     return {
         "01_shoko_setsumeisho.pdf": listing(
-            frame, DRAFT, "証拠の一覧", columns, shoko_rows(facts), fields=fields, notices=_NOTICES
+            frame, DRAFT, "証拠の一覧", columns, shoko_rows(facts), fields=fields, notices=_NOTICES, strict=strict
         ),
-        "02_timeline.pdf": listing(frame, "時系列表", "メール・電話・取引停止の登録", times, rows, fields=fields),
+        "02_timeline.pdf": listing(
+            frame, "時系列表", "メール・電話・取引停止の登録", times, rows, fields=fields, strict=strict
+        ),
     }
 
 

@@ -34,19 +34,18 @@ class Typesetter:
             file.stem: typst.Compiler(file, root=self._root, font_paths=fonts, ignore_system_fonts=True)
             for file in self._root.glob("*.typ")
         }
-        self._papers = 0
 
     def pdf(self, template: str, data: Mapping[str, Any], at: datetime, pictures: Mapping[str, bytes] = {}) -> bytes:
         """The paper as PDF/A; `pictures` are files by the names that `data` uses for them. Raises `NotSet`."""
-        self._papers += 1
-        name = f"{self._papers}.json"  # a new name, as what was read under the old one may be remembered
-        files = [self._root / name, *(self._root / picture for picture in pictures)]
+        # The same names for every paper: what was read under a name stays in memory until it is read again.
+        places = {picture: f"picture-{at}{Path(picture).suffix}" for at, picture in enumerate(pictures)}
+        files = [self._root / "paper.json", *(self._root / place for place in places.values())]
         try:
-            files[0].write_text(json.dumps(data, ensure_ascii=False), "utf-8")
+            files[0].write_text(json.dumps({**data, "places": places}, ensure_ascii=False), "utf-8")
             for picture, content in pictures.items():
-                (self._root / picture).write_bytes(content)
+                (self._root / places[picture]).write_bytes(content)
             made = self._compilers[template].compile(
-                format="pdf", sys_inputs={"data": name}, pdf_standards=STANDARD, timestamp=int(at.timestamp())
+                format="pdf", sys_inputs={"data": "paper.json"}, pdf_standards=STANDARD, timestamp=int(at.timestamp())
             )
         except typst.TypstError as error:
             raise NotSet(error.message) from error

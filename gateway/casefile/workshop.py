@@ -7,11 +7,11 @@ import atexit
 import json
 import multiprocessing
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -20,13 +20,12 @@ from gateway.casefile.letter import Attachment, Letter
 from gateway.casefile.marks import file_suffix
 from gateway.casefile.page import Frame, Pages, Paper
 from gateway.casefile.typesetter import NotSet, Typesetter
-from gateway.text import Text
 
 T = TypeVar("T")
 
 FEW: Final = 8  # pieces of work for which processes are not worth their start
 PROCESSES: Final = min(4, os.cpu_count() or 1)
-_STOPPED: Final = Text("書証の作成が途中で止まりました（{name}）。", "Making exhibit {name} was stopped.")
+_BROKEN: Final = "画像を表示できません（ファイルが壊れています）。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +78,45 @@ def set_papers(letter: Letter, frame: Frame, work: Path, data: Path) -> list[str
     made = {pages.mark.name: _set(setter, pages.main, frame.made_at)}
     for one in pages.attachments:
         if one.has_exhibit:
-            made[one.mark.name] = _set(setter, _about(pages, one), frame.made_at)
+            made[one.mark.name] = _set(setter, partial(pages.attachment, one), frame.made_at)
     for name, pdf in made.items():
         _write(data / "03_exhibits" / f"{name}.pdf", pdf)
     return [f"03_exhibits/{name}.pdf" for name in made]
 
 
-def set_list(content: dict[str, Any], at: datetime) -> bytes:
-    """A list on paper."""
-    return _typesetter().pdf("list", content, at)
-
-
-def _about(pages: Pages, one: Attachment) -> Callable[..., Paper]:
-    def make(*, with_pictures: bool = True) -> Paper:
-        return pages.attachment(one, with_pictures=with_pictures)
-
-    return make
+def set_list(content: dict[str, Any], strict: dict[str, Any], at: datetime) -> bytes:
+    """A list on paper; `strict` is the same content in characters that can always be set."""
+    try:
+        return _typesetter().pdf("list", content, at)
+    except NotSet:
+        return _typesetter().pdf("list", strict, at)
 
 
 def _set(setter: Typesetter, make: Callable[..., Paper], at: datetime) -> bytes:
+    """A paper as PDF; where it cannot be set as it is, without what is broken in it."""
     paper = make()
     try:
         return setter.pdf("exhibit", paper.data, at, paper.pictures)
     except NotSet:
-        if not paper.pictures:
-            raise
-    # one of the pictures is broken: those that are whole stay
-    whole = {name: content for name, content in paper.pictures.items() if setter.shows(name, content, at)}
-    if paper.data.get("picture") and paper.data["picture"] not in whole:
-        paper = make(with_pictures=False)
-        return setter.pdf("exhibit", paper.data, at)
+        whole = {name: content for name, content in paper.pictures.items() if setter.shows(name, content, at)}
+    if len(whole) < len(paper.pictures):
+        try:
+            return _with_whole(setter, make, whole, at, strict=False)
+        except NotSet:
+            pass
+    return _with_whole(setter, make, whole, at, strict=True)
+
+
+def _with_whole(
+    setter: Typesetter, make: Callable[..., Paper], whole: Mapping[str, bytes], at: datetime, *, strict: bool
+) -> bytes:
+    """The paper with those of its pictures alone that are whole."""
+    paper = make(strict=strict)
+    if paper.data.get("picture") not in (None, *whole):
+        paper = make(with_pictures=False, strict=strict)
     for row in paper.data["attachments"]:
-        if row["picture"] and row["picture"] not in whole:
-            row["picture"], row["note"] = None, "画像を表示できません（ファイルが壊れています）。"
+        if row["picture"] not in (None, *whole):
+            row["picture"], row["note"] = None, _BROKEN
     return setter.pdf("exhibit", paper.data, at, whole)
 
 

@@ -83,8 +83,8 @@ async def export(
     reason: Annotated[str, Text("墨消しの理由。", "Why they are blacked out.")] = "",
     party: Annotated[
         Literal["甲", "乙", "丙", "弁", "ko", "otsu", "hei", "ben"],
-        Parameter(show_choices=False, metavar="甲|乙"),
-        Text("号証の符号（甲・乙・丙・弁）。", "The party's letter: 甲 (ko), 乙 (otsu), 丙 (hei), 弁 (ben)."),
+        Parameter(show_choices=False, metavar="LETTER"),
+        Text("号証の符号（甲・乙・丙・弁）。", "The party's letter: ko, otsu, hei or ben."),
     ] = "甲",
     start: Annotated[int, Text("最初の号証の番号。", "Number of the first exhibit.")] = 1,
     encrypt: Annotated[

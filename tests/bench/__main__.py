@@ -52,6 +52,9 @@ def main() -> int:
     if options.replay:
         console.print(f"replay of {options.replay} logged messages …")
         report["replay"] = measure_replay(options.folder, options.replay)
+    if options.bundle:
+        console.print("a bundle of 500 exhibits …")
+        subprocess.run([sys.executable, "-m", "tests.bench.bundle"], check=True)
     wide = Console()
     show(report, wide if wide.is_terminal else Console(width=120))
     target = options.out / "bench.json"
@@ -122,6 +125,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--evidence", type=int, default=1_000_000, help="records to prove and verify (%(default)s; 0: none)"
     )
+    parser.add_argument("--no-bundle", dest="bundle", action="store_false", help="leave out the bundle")
     parser.add_argument(
         "--replay", type=int, default=100_000, help="messages on record for replay (%(default)s; 0: none)"
     )

@@ -117,7 +117,7 @@ def test_naming_no_command_shows_help_and_is_wrong_usage(
         (["queue", "retry"], "Name ids, --target or --all.", "対象の ID、--target、または --all を指定してください。"),
         (["quarantine", "release"], "Name the ids.", "対象の ID を指定してください。"),
         (["unblock", "a@example.com"], "--reason is required.", "--reason の指定が必要です。"),
-        (["verify", "case.zip"], "does not verify bundles", "証拠一式（zip）の検証はできません"),
+        (["export", "-o", "case.zip"], "Say what to export.", "何を書き出すか指定してください。"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
