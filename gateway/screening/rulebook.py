@@ -46,13 +46,19 @@ class Rulebook:
         self._current, self._stamp = await self._read()
         return self._current
 
-    async def reload(self) -> bool:
-        """Read the rules again; on a fault the old ones stay, the fault is handed on, and the answer is False."""
+    async def reload(self, seen: Stamp | None = None) -> bool:
+        """Read the rules again; on a fault the old ones stay, the fault is handed on, and the answer is False.
+
+        With `seen`, the files as somebody saw them, nothing is done where they were read in this state meanwhile.
+        """
         async with self._reloading:
+            if seen is not None and seen == self._stamp:
+                return True
+            before = await asyncio.to_thread(self._look)
             try:
                 ruleset, stamp = await self._read()
             except ConfigError as error:
-                self._stamp = await asyncio.to_thread(self._look)
+                self._stamp = before
                 logger.warning("rules_kept", reason="the new rules have faults", faults=error.in_("en"))
                 if self.on_fault is not None:
                     await self.on_fault(error)
@@ -76,14 +82,17 @@ class Rulebook:
             # An editor may still be writing: wait until two looks agree.
             await asyncio.sleep(min(every, 0.2))
             if await asyncio.to_thread(self._look) == seen:
-                await self.reload()
+                await self.reload(seen)
 
     async def _read(self) -> tuple[RuleSet, Stamp]:
+        """The ruleset, and its files as they were before they were read: what changes meanwhile is seen as a change."""
+        before = {file[0]: file for file in await asyncio.to_thread(self._look)}
         ruleset = await asyncio.to_thread(load_ruleset, self._settings.rules, self._specs, settings=self._settings)
         faults = await run_rule_tests(ruleset, self._settings, self._filters)
         if faults:
             raise ConfigError(faults)
-        return ruleset, await asyncio.to_thread(stamp_of, (str(self._settings.rules), *ruleset.files))
+        after = await asyncio.to_thread(stamp_of, (str(self._settings.rules), *ruleset.files))
+        return ruleset, tuple(before.get(file[0], file) for file in after)
 
     def _look(self) -> Stamp:
         files = self._current.files if self._current is not None else ()
