@@ -25,6 +25,7 @@ from gateway.model.merkle import BLOCK, Frontier, leaf_hash
 from gateway.model.record import canonical_json, leaf_text
 from gateway.store.batch import Batch
 from gateway.store.body import pack_now
+from gateway.store.deletion import RETENTION, Delete
 from gateway.store.selection import Selection
 from gateway.store.tables import anchor
 from gateway.store.types import from_micros
@@ -198,25 +199,18 @@ def anchor_now(shop: Shop, authority: Authority) -> str:
 
 
 def delete_message(shop: Shop, id: str, *, on_record: bool) -> None:
-    """Delete a message as the end of its retention does: body, row, records and salts go, the leaves stay."""
+    """Delete a message as the end of its retention does; without a record of it, as somebody with the database can."""
+    if on_record:
+        unit = Delete((id,), RETENTION, "")
+        shop.with_store(lambda store: store.committer.submit(unit))
+        return
     database = sqlite3.connect(shop.folder / "data" / "sekisho.db")
     with database:
-        seqs = [seq for (seq,) in database.execute("SELECT seq FROM log WHERE message = ? ORDER BY seq", (id,))]
         for table in ("body", "message_order", "queue"):
             database.execute(f"DELETE FROM {table} WHERE message = ?", (id,))
         database.execute("DELETE FROM message WHERE id = ?", (id,))
         database.execute("UPDATE log SET record = NULL, salt = NULL, message = NULL WHERE message = ?", (id,))
     database.close()
-    if not on_record:
-        return
-
-    class Told:
-        async def apply(self, batch: Batch) -> int:
-            ranges = [[seq, seq] for seq in seqs]
-            told = {"rule": "retention", "reason": "", "operator": "", "records": ranges, "counts": {"messages": 1}}
-            return batch.append("deletion", told)
-
-    shop.with_store(lambda store: store.committer.submit(Told()))
 
 
 def rewrite(shop: Shop, id: str, words: tuple[bytes, bytes]) -> None:

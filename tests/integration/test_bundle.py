@@ -32,13 +32,14 @@ from gateway.model.exchange import Exchange
 from gateway.model.fact import Fact
 from gateway.model.verdict import Action, Outcome, Verdict
 from gateway.store.accept import Accept
+from gateway.store.calls import AddCall
 from gateway.store.cases import AddCase
 from gateway.store.selection import Selection
 from gateway.testing.mail import letter
 from gateway.testing.pictures import gradient
 from gateway.text import plain
 from tests.integration import bundles
-from tests.integration.bundles import by_python, order, tool
+from tests.integration.bundles import by_python, by_shell, order, tool
 from tests.integration.cli_shop import Here, Shop, fill, make
 from tests.unit.test_casefile_parts import AT, TOKYO
 
@@ -232,6 +233,29 @@ def test_completeness_adds_up_after_deletions_and_holds(tmp_path: Path) -> None:
     assert (total["logged"], total["exported"], total["other"], total["deleted"]) == ("7", "2", "4", "1")
     assert "1 件です" in (bag / "data/00_readme_ja.txt").read_text("utf-8-sig")
     assert by_python(bag).code == 0
+
+
+def test_calls_are_in_the_timeline_with_their_recordings(tmp_path: Path) -> None:
+    shop = fill(make(tmp_path / "shop"))
+    sound = bytes(range(256)) * 40
+    unit = AddCall(AT, "0312345678", "返金しないなら店に行くと言われた。", file=("録音.wav", sound))
+
+    async def work(store: Any) -> None:
+        await unit.prepare()
+        await store.committer.submit(unit)
+
+    shop.with_store(work)
+    bundle, made = bundles.export(shop, "case.zip", order(Selection(phones=("0312345678",))))
+    bag = bundles.unpack(bundle, tmp_path / "bag")
+    assert (made.exhibits, made.calls) == (0, 1)
+    assert (bag / "data/recordings/call-001.wav").read_bytes() == sound
+    (row,) = rows(bag, "02_timeline.csv")
+    assert (row["what"], row["who"]) == ("電話", "0312345678")
+    assert "録音.wav" in row["summary"]
+    assert by_python(bag).code == by_shell(bag).code == 0
+    (bag / "data/recordings/call-001.wav").write_bytes(sound[1:])
+    bundles.manifests_anew(bag)
+    assert "TABLE_CHANGED" in by_python(bag).codes & by_shell(bag).codes
 
 
 def test_what_is_blacked_out_is_nowhere_in_the_bundle(shop: Shop, tmp_path: Path) -> None:
