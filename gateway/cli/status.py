@@ -13,6 +13,7 @@ from gateway.cli.output import emit, fields, local, say
 from gateway.cli.words import QUEUE, word
 from gateway.ops.disk import database_folder, free_bytes
 from gateway.ops.health import Beat, Problem, beats, problems, span
+from gateway.ops.unattested import unattested
 from gateway.store.imap import account_states
 from gateway.store.status import Numbers, numbers
 from gateway.text import Text
@@ -37,6 +38,7 @@ async def status(
     async with context.store(create=False) as store:
         seen = await numbers(store)
         mailboxes = await account_states(store)
+        late = await unattested(store, settings, seen, datetime.now(UTC))
     now = datetime.now(UTC)
     folder = database_folder(settings.storage.database)
     free = await asyncio.to_thread(free_bytes, folder) if folder is not None else None
@@ -49,6 +51,7 @@ async def status(
         for name, state in watched.items()
         if state.get("error")
     )
+    found += late
     if context.json:
         emit({**_json(seen, lives, found, free, now), "mailboxes": watched})
     else:

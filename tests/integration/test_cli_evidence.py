@@ -184,8 +184,11 @@ def test_a_checkpoint_is_attested_on_demand(shop: Shop, here: Here, tsa: Tsa) ->
         f'\nevidence:\n  anchors:\n    tsa: [{{url: "{tsa.url}", ca: "{tsa.ca}"}}]\n    mail: lawyer@law.example\n'
     )
     shop.config.write_text(config + anchors, "utf-8")
+    assert here("checkpoint").code == 0
+    assert [one["name"] for one in here("--json", "status").one["problems"]].count("anchor") == 2  # none did yet
     said = here("--json", "checkpoint", "--attest")
     assert said.code == 0, said
+    assert "anchor" not in [one["name"] for one in here("--json", "status").one["problems"]]
     assert (said.one["attested"], said.one["failed"]) == (2, [])
     assert here("--json", "verify").one["anchors"] == 2
     tsa.answer = lambda request: (503, b"")
