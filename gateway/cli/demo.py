@@ -58,6 +58,8 @@ _FOREIGN = Text(
     "  ほかの店あてのメールは中継しません: {reply}", "  mail for somebody else's address is not relayed: {reply}"
 )
 VERIFY = Text("■ sekisho verify", "■ sekisho verify")
+_EXPORT = Text("■ sekisho export --address {who} -o {bundle}", "■ sekisho export --address {who} -o {bundle}")
+_VERIFY_BUNDLE = Text("■ sekisho verify {bundle}", "■ sekisho verify {bundle}")
 LEFT = Text(
     "すべて {folder} に残っています。例: sekisho -c {folder}/config.yaml log search --since 1d",
     "everything stays in {folder}; try: sekisho -c {folder}/config.yaml log search --since 1d",
@@ -122,9 +124,22 @@ async def demo(
             await stop(gateway)
     say(VERIFY)
     code = await run_sekisho(config, "verify", show=True)
+    bundle = folder / "case.zip"
+    say(_EXPORT, who=BLOCKED, bundle=dir / bundle.name)
+    code = code or await run_sekisho(config, "export", "--address", BLOCKED, "-o", str(bundle), show=True)
+    say(_VERIFY_BUNDLE, bundle=dir / bundle.name)
+    code = code or await run_sekisho(config, "verify", str(bundle), show=True)
     say(LEFT, folder=dir)
     if context.json:
-        emit({"customers": rows, "replies": len(outside.taken), "verified": code == 0, "folder": str(dir)})
+        emit(
+            {
+                "customers": rows,
+                "replies": len(outside.taken),
+                "verified": code == 0,
+                "bundle": str(dir / bundle.name),
+                "folder": str(dir),
+            }
+        )
     return code
 
 
