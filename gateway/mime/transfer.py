@@ -46,15 +46,18 @@ def decode_quoted(data: bytes) -> bytes:
 def _uudecode(data: bytes) -> bytes:
     begin = _UU_BEGIN.search(data)
     out: list[bytes] = []
+    left = len(data)  # lines may claim more than they hold, and are then filled up with zeros
     for line in data[begin.end() if begin else 0 :].splitlines():
-        if line.rstrip() in (b"end", b"`", b""):
+        if line.rstrip() in (b"end", b"`", b"") or left <= 0:
             break
         try:
-            out.append(binascii.a2b_uu(line))
+            piece = binascii.a2b_uu(line)
         except binascii.Error:
             length = (((line[0] - 32) & 63) * 4 + 5) // 3  # trailing characters that some encoders add
             try:
-                out.append(binascii.a2b_uu(line[:length]))
+                piece = binascii.a2b_uu(line[:length])
             except binascii.Error:
                 continue
+        out.append(piece[:left])
+        left -= len(piece)
     return b"".join(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 import idna
@@ -18,14 +19,20 @@ ZERO_WIDTH = dict.fromkeys(
     ]
 )
 
+_FOLDS = 10  # no address that is one needs three
+
 
 @lru_cache(maxsize=16384)
 def fold_address(address: str) -> str:
     """The key under which `address` is compared: NFKC, no zero-width characters, unquoted, case folded, IDNA domain.
 
     `"a..b"@Docomo.NE.jp`, `a..b@docomo.ne.jp` and the full-width form are one key. The null sender is "".
-    Never raises: what cannot be an address is folded as text.
+    Never raises: what cannot be an address is folded as text. A key is its own key.
     """
+    return _settled(_fold_address, address)
+
+
+def _fold_address(address: str) -> str:
     text = address if address.isascii() else unicodedata.normalize("NFKC", address.translate(ZERO_WIDTH))
     text = text.strip().strip("<>").strip()
     local, at, domain = text.rpartition("@")
@@ -45,6 +52,10 @@ def unquote_local(local: str) -> str:
 @lru_cache(maxsize=16384)
 def fold_domain(domain: str) -> str:
     """The domain in lower-case A-labels (RFC 5891) without a trailing dot; as lower-case text where it is none."""
+    return _settled(_fold_domain, domain)
+
+
+def _fold_domain(domain: str) -> str:
     text = domain.strip().rstrip(".")
     if text.isascii():
         return text.lower()
@@ -53,6 +64,16 @@ def fold_domain(domain: str) -> str:
         return idna.encode(text, uts46=True, transitional=False).decode("ascii").lower()
     except idna.IDNAError:
         return text.casefold()
+
+
+def _settled(fold: Callable[[str], str], text: str) -> str:
+    """`text` folded until nothing changes: what is hidden in brackets, quotes or blanks twice comes out as well."""
+    for _ in range(_FOLDS):
+        folded = fold(text)
+        if folded == text:
+            break
+        text = folded
+    return text
 
 
 def domain_of(address: str) -> str:

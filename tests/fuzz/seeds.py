@@ -136,4 +136,6 @@ xn--
 \xe3\x80\x82
 """
 
-DICTIONARY = "".join(f'"{token.replace(chr(34), "")}"\n' for token in _TOKENS.split("\n") if token)
+_LINES = [token for token in _TOKENS.split("\n") if token]
+WORDS = [token.encode().decode("unicode_escape").encode("latin-1") for token in _LINES]
+DICTIONARY = "".join(f'"{token}"\n' for token in _LINES)
