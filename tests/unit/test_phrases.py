@@ -232,8 +232,6 @@ def test_a_long_mail_is_searched_quickly(language: str) -> None:
     book = pack(language)
     japanese = "毎日電話してもつながらないので、お店の対応を待っています。"
     text = japanese if language == "ja" else "I will wait for your reply. "
-        language
-    ]
     book.search(text)
     started = time.perf_counter()
     book.search(text * (16 * 1024 // len(text)))
