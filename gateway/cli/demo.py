@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import signal
 import smtplib
 import socket
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from gateway.cli.context import Context, current, enter
 from gateway.cli.demo_report import show_replies, show_table, wait_until_settled
+from gateway.cli.demo_stage import BLOCKING, DIED, LEFT, REASON, VERIFY, keep, prepare, run_sekisho, start, stop
 from gateway.cli.output import emit, say
-from gateway.config import scaffold
-from gateway.errors import Refused, SekishoError
+from gateway.errors import SekishoError
 from gateway.store.engine import open_store
 from gateway.testing.customers import BLOCKED, BLOCKED_RANGE, Customer, before_the_block, customers, zone
 from gateway.testing.dns import DnsServer
@@ -51,25 +47,12 @@ _START = Text(
 )
 _READY = Text("  受け付けを始めました: {address}", "  listening on {address}")
 _BEFORE = Text("■ 取引停止の前に届いていたメールを送ります。", "■ sending what had come in before anybody was blocked")
-BLOCKING = Text("■ sekisho block {who}", "■ sekisho block {who}")
 _SENDING = Text("■ {count} 人の見本のお客様が SMTP で送信します。", "■ {count} sample customers send by SMTP")
-REASON = Text("繰り返しの脅し（見本）", "repeated threats (sample)")
 _FOREIGN = Text(
     "  ほかの店あてのメールは中継しません: {reply}", "  mail for somebody else's address is not relayed: {reply}"
 )
-VERIFY = Text("■ sekisho verify", "■ sekisho verify")
 _EXPORT = Text("■ sekisho export --address {who} -o {bundle}", "■ sekisho export --address {who} -o {bundle}")
 _VERIFY_BUNDLE = Text("■ sekisho verify {bundle}", "■ sekisho verify {bundle}")
-LEFT = Text(
-    "すべて {folder} に残っています。例: sekisho -c {folder}/config.yaml log search --since 1d",
-    "everything stays in {folder}; try: sekisho -c {folder}/config.yaml log search --since 1d",
-)
-_OTHER = Text(
-    "{folder} は実演のフォルダーではないため、触れません。", "{folder} is not a folder of the demo: it is left alone"
-)
-_OTHER_MEND = Text("--dir で別の名前を指定してください。", "name another one with --dir")
-DIED = Text("ゲートウェイが起動しませんでした: {said}", "the gateway did not start: {said}")
-MARK = ".sekisho-demo"
 
 
 async def demo(
@@ -143,32 +126,6 @@ async def demo(
     return code
 
 
-def prepare(folder: Path, language: str) -> None:
-    """Make a fresh folder; one that the demo did not make is never touched."""
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / MARK).exists():
-            raise Refused(_OTHER.with_(folder=folder), _OTHER_MEND)
-        shutil.rmtree(folder)
-    scaffold.write(folder, language)
-    (folder / MARK).touch()
-    partners = folder / "lists" / "partners.txt"
-    partners.write_text(partners.read_text(encoding="utf-8") + "@partner.example\n", encoding="utf-8")
-
-
-async def start(config: Path) -> asyncio.subprocess.Process:
-    """Run the gateway; its log comes by standard error."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "gateway",
-        "-c",
-        str(config),
-        "run",
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
 async def _port(gateway: asyncio.subprocess.Process, log: Path) -> int:
     """The port that `ready` names; the gateway's log goes on into a file."""
     reader = gateway.stderr
@@ -183,27 +140,8 @@ async def _port(gateway: asyncio.subprocess.Process, log: Path) -> int:
                 break
         else:
             raise SekishoError(DIED.with_(said=said.strip()[-800:]))
-    _background.add(asyncio.create_task(keep_log(reader, log)))
+    keep(reader, log)
     return port
-
-
-_background: set[asyncio.Task[None]] = set()
-
-
-async def keep_log(reader: asyncio.StreamReader, log: Path) -> None:
-    """Put what the gateway logs into a file."""
-    with log.open("a", encoding="utf-8") as kept:
-        while line := await reader.readline():
-            kept.write(line.decode("utf-8", "replace"))
-
-
-async def stop(gateway: asyncio.subprocess.Process) -> None:
-    """End the gateway in good order."""
-    if gateway.returncode is None:
-        gateway.send_signal(signal.SIGTERM)
-    await asyncio.wait_for(gateway.wait(), 60)
-    await asyncio.gather(*_background)
-    _background.clear()
 
 
 class _Proxied(smtplib.SMTP):
@@ -242,17 +180,3 @@ async def _settled(database: str) -> None:
         await wait_until_settled(store)
     finally:
         await store.close()
-
-
-async def run_sekisho(config: Path, *arguments: str, show: bool = False) -> int:
-    """Run the command as its user would; its output is shown only where asked for, or where it failed."""
-    context = current()
-    extra: tuple[str, ...] = ("--lang", context.language)
-    pipe: Any = None if show and not context.json else asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "-c", str(config), *extra, *arguments, stdout=pipe, stderr=pipe
-    )
-    out, err = await process.communicate()
-    if process.returncode and pipe is not None:
-        raise SekishoError(DIED.with_(said=((out or b"") + (err or b"")).decode("utf-8", "replace")[-800:]))
-    return process.returncode or 0

@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy import select
 
 from gateway.cli.context import Context, current, enter
-from gateway.cli.demo import BLOCKING, DIED, LEFT, REASON, VERIFY, keep_log, prepare, run_sekisho, start, stop
 from gateway.cli.demo_report import NO, YES, reason, show_replies, wait_until_settled
+from gateway.cli.demo_stage import BLOCKING, DIED, LEFT, REASON, VERIFY, keep_log, prepare, run_sekisho, start, stop
 from gateway.cli.output import emit, say, table
 from gateway.cli.words import THEN
 from gateway.errors import SekishoError
