@@ -382,7 +382,8 @@ async def test_two_watchers_at_the_same_time_record_each_mail_once(
         await asyncio.to_thread(mailserver.put, user, *raws)
         await lab.wait_rows(30, direction="in")
         await lab.settled()
-        await until(lambda: asyncio.to_thread(mailserver.mails, user, "保留"), lambda found: len(found) == 15)
+        # Two that move one mail at the same moment can both succeed in Dovecot; which mails are held is the same.
+        await until(lambda: asyncio.to_thread(mailserver.mails, user, "保留"), lambda found: len(set(found)) == 15)
         assert (await lab.kinds())["mail.in"] == 30
         assert len({row.sha256 for row in await lab.rows(direction="in")}) == 30
         assert set(lab.replies.values()) == {1}
