@@ -23,7 +23,8 @@ import gateway
 
 LENGTH = 8_000  # a quadratic pattern takes 15 ms and more on it, a linear one hardly one
 ALLOWED = 0.003  # CPU seconds below which nothing is looked into
-GROWTH = 7.0  # at four times the length: linear gives 4, quadratic 16
+GROWTH = 9.0  # at four times the length: linear gives 4, quadratic 16
+TRIES = 4  # a busy machine can spoil one measurement; it does not spoil four
 METHODS = ("search", "match", "fullmatch", "sub", "finditer", "findall", "split")
 
 # What is no text of a mail: the operator's own files and command lines, and what the gateway itself wrote.
@@ -147,7 +148,10 @@ def growth(case: Case, attack: tuple[str, str], length: int) -> float:
 def test_pattern_takes_linear_time(case: Case) -> None:
     length = min(LENGTH, BOUNDED.get(case.name, LENGTH))
     for attack in attacks(case.pattern):
-        grew = growth(case, attack, length)
+        for _ in range(TRIES):
+            grew = growth(case, attack, length)
+            if grew < GROWTH:
+                break
         assert grew < GROWTH, f"{case.name} on {attack!r}: {grew:.1f} times as long for four times the length"
 
 
