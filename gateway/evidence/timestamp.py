@@ -53,7 +53,8 @@ CA_FILE = Text(
 )
 
 
-_MALFORMED = (ValueError, TypeError, IndexError, x509.DuplicateExtension, x509.InvalidVersion)
+# LookupError: cryptography looks a name's string type up in a dict of those that it knows
+_MALFORMED = (ValueError, TypeError, LookupError, OverflowError, x509.DuplicateExtension, x509.InvalidVersion)
 
 
 class StampRefused(SekishoError):
@@ -110,7 +111,7 @@ def judge(data: bytes, request: bytes, response: bytes, roots: Sequence[x509.Cer
         VerifierBuilder(roots=[root]).build().verify_message(answer, data)
     except VerificationError as error:
         raise _refused(plain(str(error)[:200])) from error
-    except (*_MALFORMED, OverflowError) as error:
+    except _MALFORMED as error:
         raise _refused(NOT_STAMP) from error
     pem = root.public_bytes(Encoding.PEM).decode("ascii")
     return Stamp(info.gen_time, info.serial_number, info.policy.dotted_string, pem)
