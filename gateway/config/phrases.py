@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +24,11 @@ MAX_WORDS = 1_000  # of one entry, and of one guard
 LONGEST = 200  # characters of a word
 HEAVIEST = 100
 
-_KEYS = ("version", "guards", "categories")
-_CATEGORY_KEYS = ("weight", "most", "guards", "entries")
+_KEYS = ("version", "guards", "parts", "categories")
+_CATEGORY_KEYS = ("weight", "most", "least", "guards", "entries")
 _ENTRY_KEYS = ("word", "pattern", "weight", "guards", "not_in", "not_near", "near")
 _MULTILINE = b"(?m)"  # ^ and $ stand for the ends of a line
+_PART = re.compile(r"<[^<>\s]{1,40}>")
 
 Words = tuple[bytes, ...]
 
@@ -38,6 +40,8 @@ class PhraseReader:
     found: list[Fault]
     entries: list[Entry] = field(default_factory=list)
     most: dict[str, int] = field(default_factory=dict)
+    least: dict[str, int] = field(default_factory=dict)
+    _parts: dict[str, str] = field(default_factory=dict)  # of the file that is being read
     _patterns: int = 0
 
     def read(self, path: Path, file: str, faults: Faults, where: Scalar) -> bytes | None:
@@ -54,7 +58,7 @@ class PhraseReader:
 
     def book(self) -> PhraseBook:
         """The compiled phrases of all files."""
-        return PhraseBook(self.entries, self.most)
+        return PhraseBook(self.entries, self.most, self.least)
 
     def _file(self, top: Table, faults: Faults) -> None:
         pairs = known(top, _KEYS, faults)
@@ -67,6 +71,15 @@ class PhraseReader:
             for name, node in table(pairs["guards"][1], faults, _GUARDS).pairs if "guards" in pairs else ():
                 guards[name.text] = ()
                 guards[name.text] = _words(node, faults)
+        except Faulty:
+            pass
+        self._parts = {}
+        try:
+            for name, node in table(pairs["parts"][1], faults, _PARTS).pairs if "parts" in pairs else ():
+                if not isinstance(node, Scalar) or node.empty:
+                    faults.add(node, Text("ここにはパターンを書きます。", "a pattern is needed here"))
+                    continue
+                self._parts[f"<{name.text}>"] = f"({self._whole_pattern(node.text)})"
         except Faulty:
             pass
         if "categories" not in pairs:
@@ -96,6 +109,8 @@ class PhraseReader:
         weight = _whole(pairs["weight"][1], faults) if "weight" in pairs else 1
         if "most" in pairs:
             self.most[title] = _whole(pairs["most"][1], faults)
+        if "least" in pairs:
+            self.least[title] = _whole(pairs["least"][1], faults)
         shared = _named(pairs["guards"][1], guards, faults) if "guards" in pairs else ()
         listed = pairs["entries"][1] if "entries" in pairs else None
         if not isinstance(listed, Items) or not listed.items:
@@ -115,7 +130,7 @@ class PhraseReader:
         else:
             pairs = {"word": node}
         words = _words(pairs["word"], faults) if "word" in pairs else ()
-        patterns = _words(pairs["pattern"], faults, _pattern) if "pattern" in pairs else ()
+        patterns = _words(pairs["pattern"], faults, self._pattern) if "pattern" in pairs else ()
         if not words and not patterns:
             said = Text("「word」も「pattern」もありません。", "there is neither `word` nor `pattern`")
             faults.add(node, said, Text("「- word: 言葉」のように書いてください。", "write it as `- word: …`"))
@@ -145,8 +160,16 @@ class PhraseReader:
             )
         )
 
+    def _whole_pattern(self, pattern: str) -> str:
+        """The pattern with each `<name>` of a part replaced by what the part says."""
+        return _PART.sub(lambda found: self._parts.get(found[0], found[0]), pattern)
+
+    def _pattern(self, text: str) -> bytes:
+        return _MULTILINE + checked_pattern(self._whole_pattern(text))
+
 
 _GUARDS = Text("「guards」", "guards")
+_PARTS = Text("「parts」", "parts")
 _MEND = Text("言葉を一つか、[A, B] のように並べて書いてください。", "write one word, or several as [A, B]")
 
 
@@ -185,10 +208,6 @@ def _word(text: str) -> bytes:
             Text("言葉は 1 字以上 {most} 字以下です。", "a word has 1 to {most} characters").with_(most=LONGEST)
         )
     return folded.encode("utf-8", "replace")
-
-
-def _pattern(text: str) -> bytes:
-    return _MULTILINE + checked_pattern(text)
 
 
 def _whole(node: Node, faults: Faults) -> int:

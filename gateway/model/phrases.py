@@ -59,12 +59,19 @@ class Findings:
 class PhraseBook:
     """Compiled entries: one pass of Aho-Corasick over all words and one of RE2 over all patterns.
 
-    `most` holds the largest sum of weights by category, for those that have one.
+    `most` holds the largest sum of weights by category, for those that have one; `least` the sum below which the hits
+    of a category do not count, so that signs that say little alone say enough together.
     """
 
-    def __init__(self, entries: Sequence[Entry] = (), most: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry] = (),
+        most: Mapping[str, int] | None = None,
+        least: Mapping[str, int] | None = None,
+    ) -> None:
         self.entries = tuple(entries)
         self.most = dict(most or {})
+        self.least = dict(least or {})
         self.categories: tuple[str, ...] = tuple(dict.fromkeys(entry.category for entry in self.entries))
         words = [(word, entry) for entry in self.entries for word in entry.words]
         self._words = BytesAhoCorasick([word for word, _ in words]) if words else None
@@ -90,6 +97,8 @@ class PhraseBook:
             start, end, entry = one
             if not any(e.category == entry.category and s < end and start < t for s, t, e in hits):
                 hits.append(one)
+        if self.least:
+            hits = self._enough(hits)
         shown = tuple(Hit(e.category, _shown(seen.joined[s:t]), e.weight) for s, t, e in sorted(hits, key=_place))
         return Findings(shown, len(text) <= MAX_TEXT)
 
@@ -99,6 +108,13 @@ class PhraseBook:
         for hit in hits:
             sums[hit.category] = sums.get(hit.category, 0) + hit.weight
         return sum(min(weight, self.most.get(category, weight)) for category, weight in sums.items())
+
+    def _enough(self, hits: Sequence[tuple[int, int, Entry]]) -> list[tuple[int, int, Entry]]:
+        """The hits of those categories whose weights reach the least sum."""
+        sums: dict[str, int] = {}
+        for _, _, entry in hits:
+            sums[entry.category] = sums.get(entry.category, 0) + entry.weight
+        return [one for one in hits if sums[one[2].category] >= self.least.get(one[2].category, 0)]
 
     def _found(self, seen: PhraseText) -> Iterator[tuple[Entry, int, int]]:
         """Every hit before guards, as offsets in `seen.joined`, at most `TRIES` an entry and kind."""
