@@ -14,6 +14,7 @@ from gateway.model.phrase_text import PhraseText, stands_alone
 
 MAX_TEXT: Final = 200_000  # characters that are looked at
 TRIES: Final = 100  # hits of one entry that are held against its guards; a text of nothing but guarded ones is spam
+TOGETHER: Final = 48  # patterns in one set; the states of a larger one outgrow RE2's cache, and it builds them ever anew
 _LONGEST: Final = 40  # characters of a hit that are shown
 
 
@@ -57,7 +58,7 @@ class Findings:
 
 
 class PhraseBook:
-    """Compiled entries: one pass of Aho-Corasick over all words and one of RE2 over all patterns.
+    """Compiled entries: one pass of Aho-Corasick over all words and a few of RE2 over all patterns.
 
     `most` holds the largest sum of weights by category, for those that have one; `least` the sum below which the hits
     of a category do not count, so that signs that say little alone say enough together.
@@ -78,7 +79,10 @@ class PhraseBook:
         self._of_word = words
         patterns = [(pattern, entry) for entry in self.entries for pattern in entry.patterns]
         self._patterns = [(re2.compile(pattern, re2_options()), entry) for pattern, entry in patterns]
-        self._set = pattern_set([pattern for pattern, _ in patterns])
+        self._sets = [
+            (first, pattern_set([pattern for pattern, _ in patterns[first : first + TOGETHER]]))
+            for first in range(0, len(patterns), TOGETHER)
+        ]
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -129,7 +133,7 @@ class PhraseBook:
                     yield entry, start, end
         views = (seen.joined,) if seen.joined is seen.lines else (seen.joined, seen.lines)
         for view in views:
-            for index in (self._set.Match(view) or ()) if self._set else range(len(self._patterns)):
+            for index in self._likely(view):
                 pattern, entry = self._patterns[index]
                 for count, found in enumerate(pattern.finditer(view)):
                     start, end = found.span()
@@ -138,6 +142,14 @@ class PhraseBook:
                     yield entry, start, end
                     if count >= TRIES:
                         break
+
+    def _likely(self, view: bytes) -> Iterator[int]:
+        """The indexes of the patterns that match somewhere; all of those that RE2 could not take together."""
+        for first, together in self._sets:
+            if together is None:
+                yield from range(first, min(first + TOGETHER, len(self._patterns)))
+            else:
+                yield from (first + index for index in together.Match(view) or ())
 
 
 def _place(hit: tuple[int, int, Entry]) -> tuple[int, int]:
