@@ -28,6 +28,7 @@ _KEYS = ("version", "guards", "parts", "categories")
 _CATEGORY_KEYS = ("weight", "most", "least", "guards", "entries")
 _ENTRY_KEYS = ("word", "pattern", "weight", "guards", "not_in", "not_near", "near")
 _MULTILINE = b"(?m)"  # ^ and $ stand for the ends of a line
+_WHOLE = re.compile(r"-?[0-9]{1,6}", re.ASCII)
 _PART = re.compile(r"<[^<>\s]{1,40}>")
 
 Words = tuple[bytes, ...]
@@ -147,7 +148,7 @@ class PhraseReader:
         self.entries.append(
             Entry(
                 base.category,
-                _whole(pairs["weight"], faults) if "weight" in pairs else base.weight,
+                _whole(pairs["weight"], faults, -HEAVIEST) if "weight" in pairs else base.weight,
                 words,
                 patterns,
                 _words(pairs["not_in"], faults) if "not_in" in pairs else (),
@@ -210,11 +211,11 @@ def _word(text: str) -> bytes:
     return folded.encode("utf-8", "replace")
 
 
-def _whole(node: Node, faults: Faults) -> int:
-    if isinstance(node, Scalar) and node.text.isascii() and node.text.isdigit() and int(node.text[:6]) <= HEAVIEST:
+def _whole(node: Node, faults: Faults, least: int = 0) -> int:
+    if isinstance(node, Scalar) and _WHOLE.fullmatch(node.text) and least <= int(node.text) <= HEAVIEST:
         return int(node.text)
-    said = Text("ここには 0 から {most} までの整数を書きます。", "a whole number from 0 to {most} is needed here")
-    faults.add(node, said.with_(most=HEAVIEST))
+    said = Text("ここには {least} から {most} までの整数を書きます。", "a whole number from {least} to {most} is needed here")
+    faults.add(node, said.with_(least=least, most=HEAVIEST))
     raise Faulty
 
 

@@ -12,6 +12,8 @@ SHORT_LINE: Final = 40  # bytes of UTF-8; a line that ends before was ended by i
 NEAR: Final = 150  # bytes of UTF-8 on either side that may belong to the same sentence: 50 Japanese characters
 
 _BLANKS: Final = re.compile(r"(?<![ \t])[ \t]*\n[ \t\n]*")  # the look-behind keeps long runs of blanks linear
+_UNEVEN: Final = re.compile(r"[ \t]\n|\n[ \t]|\n\n\n")  # what `_BLANKS` would change
+_LATIN: Final = re.compile(rb"(?<=[\x00-\x7f])\n(?=[\x00-\x7f])")
 _INNER: Final = re.compile(r"[ \t]+(?=[^ -~\n])")
 _RUNS: Final = re.compile(r"[ \t]{2,}|\t")
 _SAME: Final = str.maketrans({"\r": None, "\u2019": "'", "\u2018": "'", "\u301c": "~"})
@@ -25,48 +27,57 @@ class PhraseText:
     stands for them between Latin words), so that a word broken by them is whole. Offsets count bytes.
     """
 
-    __slots__ = ("_breaks", "_cuts", "joined", "lines")
+    __slots__ = ("_marked", "joined", "lines")
 
     def __init__(self, text: str) -> None:
-        folded = fold_text(text).translate(_SAME)
-        if not folded.isascii():
-            folded = _INNER.sub(_inner, folded)
+        folded = fold_text(text)
+        if not folded.isascii() or "\r" in folded:
+            folded = _INNER.sub(_inner, folded.translate(_SAME))
         if "  " in folded or "\t" in folded:
             folded = _RUNS.sub(" ", folded)
-        paragraphs = _BLANKS.sub(_line_end, folded.strip())
-        self.lines = paragraphs.encode("utf-8", "replace")
-        self._cuts: list[int] = []  # offsets in `lines` of the line ends that `joined` lacks
-        self._breaks: list[int] = []  # offsets in `joined` where a short line ended
-        joined = self._join() if b"\n" in self.lines else self.lines
-        self.joined = joined if joined != self.lines else self.lines
+        folded = folded.strip()
+        if _UNEVEN.search(folded):
+            folded = _BLANKS.sub(_line_end, folded)
+        self.lines = folded.encode("utf-8", "replace")
+        self.joined = self._join() if b"\n" in self.lines else self.lines
+        self._marked: tuple[list[int], list[int]] | None = None  # found when they are asked for: most mail has no hit
 
     def _join(self) -> bytes:
-        pieces: list[bytes] = []
+        paragraphs = self.lines.split(b"\n\n")
+        if self.lines.isascii():
+            return b"\n".join([paragraph.replace(b"\n", b" ") for paragraph in paragraphs])
+        return b"\n".join([_LATIN.sub(b" ", paragraph).replace(b"\n", b"") for paragraph in paragraphs])
+
+    @property
+    def _marks(self) -> tuple[list[int], list[int]]:
+        """Offsets in `lines` of the line ends that `joined` lacks, and in `joined` of where a short line ended."""
+        if self._marked is None:
+            self._marked = self._mark()
+        return self._marked
+
+    def _mark(self) -> tuple[list[int], list[int]]:
+        cuts: list[int] = []
+        breaks: list[int] = []
         at = written = 0
         for line in self.lines.split(b"\n"):
             end = at + len(line)
-            pieces.append(line)
             written += len(line)
             following = self.lines[end + 1 : end + 2]
             if following and line:
                 if len(line) < SHORT_LINE:
-                    self._breaks.append(written)
-                if following == b"\n":
-                    pieces.append(b"\n")
-                    written += 1
-                elif line[-1] < 0x80 and following[0] < 0x80:
-                    pieces.append(b" ")
+                    breaks.append(written)
+                if following == b"\n" or (line[-1] < 0x80 and following[0] < 0x80):
                     written += 1
                 else:
-                    self._cuts.append(end)
+                    cuts.append(end)
             elif following:
-                self._cuts.append(end)
+                cuts.append(end)
             at = end + 1
-        return b"".join(pieces)
+        return cuts, breaks
 
     def in_joined(self, offset: int) -> int:
         """Where in `joined` stands what is at `offset` in `lines`."""
-        return offset - bisect_left(self._cuts, offset)
+        return offset - bisect_left(self._marks[0], offset)
 
     def sentence(self, start: int, end: int) -> tuple[int, int]:
         """The bounds in `joined` of the sentence around `start:end`, at most `NEAR` bytes away on either side."""
@@ -75,12 +86,13 @@ class PhraseText:
             low = found.end()
         after = _ENDS.search(self.joined, end, high)
         high = after.start() if after else high
-        at = bisect_right(self._breaks, start)
-        if at and self._breaks[at - 1] > low:
-            low = self._breaks[at - 1]
-        at = bisect_left(self._breaks, end)
-        if at < len(self._breaks) and self._breaks[at] < high:
-            high = self._breaks[at]
+        breaks = self._marks[1]
+        at = bisect_right(breaks, start)
+        if at and breaks[at - 1] > low:
+            low = breaks[at - 1]
+        at = bisect_left(breaks, end)
+        if at < len(breaks) and breaks[at] < high:
+            high = breaks[at]
         return low, high
 
 

@@ -23,7 +23,8 @@ class Entry:
     """One entry of a category: any of `words` and `patterns`, unless a guard says that it is harmless.
 
     Words and guards are folded texts, patterns RE2 on folded text; all in UTF-8. `not_in`: longer expressions that the
-    hit is a part of. `not_near`, `near`: what must not, or must, stand in the same sentence.
+    hit is a part of. `not_near`, `near`: what must not, or must, stand in the same sentence. An entry of negative weight
+    speaks against its category; it is no hit, it only counts where small signs are added up.
     """
 
     category: str
@@ -61,7 +62,7 @@ class PhraseBook:
     """Compiled entries: one pass of Aho-Corasick over all words and a few of RE2 over all patterns.
 
     `most` holds the largest sum of weights by category, for those that have one; `least` the sum below which the hits
-    of a category do not count, so that signs that say little alone say enough together.
+    of a category do not count unless one of them weighs as much alone: signs that say little say enough together.
     """
 
     def __init__(
@@ -97,12 +98,15 @@ class PhraseBook:
             if id(entry) not in first and _counts(entry, seen, start, end):
                 first[id(entry)] = (start, end, entry)
         hits: list[tuple[int, int, Entry]] = []
+        against: dict[str, int] = {}
         for one in sorted(first.values(), key=lambda hit: (-hit[2].weight, hit[0] - hit[1])):
             start, end, entry = one
-            if not any(e.category == entry.category and s < end and start < t for s, t, e in hits):
+            if entry.weight < 0:
+                against[entry.category] = against.get(entry.category, 0) + entry.weight
+            elif not any(e.category == entry.category and s < end and start < t for s, t, e in hits):
                 hits.append(one)
         if self.least:
-            hits = self._enough(hits)
+            hits = self._enough(hits, against)
         shown = tuple(Hit(e.category, _shown(seen.joined[s:t]), e.weight) for s, t, e in sorted(hits, key=_place))
         return Findings(shown, len(text) <= MAX_TEXT)
 
@@ -113,12 +117,18 @@ class PhraseBook:
             sums[hit.category] = sums.get(hit.category, 0) + hit.weight
         return sum(min(weight, self.most.get(category, weight)) for category, weight in sums.items())
 
-    def _enough(self, hits: Sequence[tuple[int, int, Entry]]) -> list[tuple[int, int, Entry]]:
-        """The hits of those categories whose weights reach the least sum."""
-        sums: dict[str, int] = {}
+    def _enough(
+        self, hits: Sequence[tuple[int, int, Entry]], against: Mapping[str, int]
+    ) -> list[tuple[int, int, Entry]]:
+        """The hits of those categories that reach their least sum, or in which one hit is enough."""
+        sums = dict(against)
+        enough = {category for category in self.categories if category not in self.least}
         for _, _, entry in hits:
             sums[entry.category] = sums.get(entry.category, 0) + entry.weight
-        return [one for one in hits if sums[one[2].category] >= self.least.get(one[2].category, 0)]
+            if entry.weight >= self.least.get(entry.category, 0):
+                enough.add(entry.category)
+        enough.update(category for category, least in self.least.items() if sums.get(category, 0) >= least)
+        return [one for one in hits if one[2].category in enough]
 
     def _found(self, seen: PhraseText) -> Iterator[tuple[Entry, int, int]]:
         """Every hit before guards, as offsets in `seen.joined`, at most `TRIES` an entry and kind."""

@@ -26,6 +26,7 @@ class Statement:
     def __init__(self, table: Table, insert: Insert, dialect: Dialect) -> None:
         compiled = insert.compile(dialect=dialect, column_keys=[column.name for column in table.columns])
         self.sql = str(compiled)
+        self._many: dict[int, str] = {1: self.sql}
         self._columns = tuple((name, *_how(table, name, dialect)) for name in cast("list[str]", compiled.positiontup))
 
     def parameters(self, row: Row) -> tuple[Any, ...]:
@@ -36,6 +37,15 @@ class Statement:
                 for name, default, convert in self._columns
             ]
         )
+
+    def rows(self, count: int) -> str:
+        """The SQL text for `count` rows at once, whose parameters stand one after the other."""
+        made = self._many.get(count)
+        if made is None:
+            head, _, tail = self.sql.partition(" VALUES ")
+            row, close, rest = tail.partition(")")
+            made = self._many[count] = f"{head} VALUES {', '.join([row + close] * count)}{rest}"
+        return made
 
     def all_parameters(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
         """The parameters of many rows."""

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Table
@@ -22,6 +23,7 @@ Rows = Mapping[Table, Sequence[Row]]
 # Every gateway on one PostgreSQL database appends under this lock.
 LOG_LOCK = 0x53454B4953484F
 
+_ROWS = 32  # a statement of SQLite; well under its 32,766 parameters
 _STATE = "SELECT size, frontier, at FROM log_state WHERE id = 1"
 _background: set[asyncio.Task[None]] = set()
 
@@ -208,7 +210,13 @@ def _sqlite_write(raw: Any, made: Sequence[tuple[Statement, list[tuple[Any, ...]
     if not raw.in_transaction:  # SQLite undoes the whole transaction by itself on some errors, such as a full disk
         raise sqlite3.OperationalError("the transaction was undone")
     for insert, parameters in made:
-        raw.executemany(insert.sql, parameters)
+        start = 0
+        while start < len(parameters):
+            # Few long statements: between two steps the driver lets other threads run, and then waits for its turn
+            # again. Powers of two, so that few texts are compiled, once each.
+            count = min(_ROWS, 1 << (len(parameters) - start).bit_length() - 1)
+            raw.execute(insert.rows(count), list(chain.from_iterable(parameters[start : start + count])))
+            start += count
 
 
 def _sqlite_commit(
