@@ -145,16 +145,18 @@ class PhraseReader:
             faults.add(Place(0, 0), said.with_(entries=MAX_ENTRIES, patterns=MAX_PATTERNS))
             raise Faulty
         named = _named(pairs["guards"], guards, faults) if "guards" in pairs else ()
+        weight = _whole(pairs["weight"], faults, -HEAVIEST) if "weight" in pairs else base.weight
+        shared = base.not_near if weight >= 0 else ()  # what makes a hit harmless does not silence what speaks against it
         self.entries.append(
             Entry(
                 base.category,
-                _whole(pairs["weight"], faults, -HEAVIEST) if "weight" in pairs else base.weight,
+                weight,
                 words,
                 patterns,
                 _words(pairs["not_in"], faults) if "not_in" in pairs else (),
                 tuple(
                     dict.fromkeys(
-                        (*base.not_near, *named, *(_words(pairs["not_near"], faults) if "not_near" in pairs else ()))
+                        (*shared, *named, *(_words(pairs["not_near"], faults) if "not_near" in pairs else ()))
                     )
                 ),
                 _words(pairs["near"], faults) if "near" in pairs else (),
