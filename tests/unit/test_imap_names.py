@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.clients.imap.names import decode_name, encode_name, mailbox, quoted
@@ -44,6 +44,7 @@ def test_every_name_comes_back(name: str) -> None:
     assert decode_name(wire) == name
 
 
+@example("&\x80-")
 @given(st.text(max_size=40))
 def test_no_wire_name_raises(wire: str) -> None:
     decode_name(wire)

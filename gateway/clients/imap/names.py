@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 
 def encode_name(name: str) -> str:
@@ -53,5 +52,5 @@ def _decode(coded: str) -> str:
     try:
         raw = base64.b64decode(coded.replace(",", "/") + "=" * (-len(coded) % 4), validate=True)
         return raw.decode("utf-16-be")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, no UTF-16, or not ASCII
         return f"&{coded}-"
