@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from filters.api import Dns
 from filters.data import listed
@@ -191,6 +192,7 @@ def claimed_origin(message: Message) -> Origin | None:
     return None
 
 
+@lru_cache(maxsize=1024)  # several filters ask of one message
 def is_public(ip: str) -> bool:
     """Whether an IP can be somebody's on the Internet: not private, reserved, shared or link-local."""
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from email.header import Header
 from functools import lru_cache
 
@@ -87,7 +87,7 @@ def protocol(peer: Peer, smtputf8: bool) -> str:
 
 def date(moment: datetime) -> str:
     """A moment as RFC 5322 §3.3 writes it."""
-    zone = moment.strftime("%z") or "+0000"
+    zone = "+0000" if moment.tzinfo is UTC else moment.strftime("%z") or "+0000"
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year:04} "
         f"{moment.hour:02}:{moment.minute:02}:{moment.second:02} {zone}"

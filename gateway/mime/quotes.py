@@ -55,7 +55,9 @@ _WEAK_HEADING: Final = re.compile(
 _SAID: Final = ("書きました。", "メール。", "メッセージ。", "wrote。", "writes。", "écrit。")
 _DRAWN: Final = frozenset("-_=*━─－ー転")
 _BEGINS: Final = re.compile(r"(?:from|von|de|差出人|送信者|発信者|on)\b", re.IGNORECASE)
+_INITIALS: Final = frozenset("fvdoFVDO差送発")  # of `_BEGINS`
 _DATED: Final = re.compile(r"\d[年/.-]")
+_DATED_ASCII: Final = re.compile(r"[0-9][/.-]")
 _SENT: Final = ("送信", "sent", "envoy", "gesendet", "outlook", "アウトルック")
 _SENT_FROM: Final = re.compile(
     r"^\s*(?:(?:sent|envoyé|gesendet) (?:from|via|using|by|depuis|mit|von) .{1,80}|get outlook for .{1,40}"
@@ -74,8 +76,8 @@ _CONTACT: Final = re.compile(
 def written(text: str) -> str:
     """`text` without what somebody else wrote and without the signature; linear time, never raises."""
     text = text[: limits.TEXT_BYTES]
-    kept = text.split("\n")
-    kept = _without_quotes(kept, marked=any(mark in text for mark in ">＞》"))
+    lines = text.split("\n")
+    kept = _without_quotes(lines, marked=">" in text or "＞" in text or "》" in text)
     lower = text.lower()
     kept = _without_signature(kept, sent=any(word in lower for word in _SENT))
     return "\n".join(kept).strip()
@@ -121,7 +123,9 @@ def _may_head(line: str) -> bool:
         return False
     if bare[-1] in ":：" or (bare[-1] == "。" and bare.endswith(_SAID)) or bare[0] in _DRAWN:
         return True
-    return _BEGINS.match(bare) is not None or _DATED.search(bare, 0, 62) is not None
+    if bare[0] in _INITIALS and _BEGINS.match(bare):
+        return True
+    return (_DATED_ASCII if bare.isascii() else _DATED).search(bare, 0, 62) is not None
 
 
 def _heading(lines: list[str], at: int) -> int:
@@ -195,4 +199,6 @@ def _without_decorated(lines: list[str]) -> list[str]:
 
 def _decoration(line: str) -> bool:
     bare = line.strip()
-    return 8 <= len(bare) <= 200 and len(set(bare)) <= 6 and not any(c.isalnum() for c in bare)
+    return (
+        8 <= len(bare) <= 200 and not bare[0].isalnum() and len(set(bare)) <= 6 and not any(c.isalnum() for c in bare)
+    )

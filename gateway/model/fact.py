@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.text import Text
 
@@ -37,8 +37,7 @@ class Unknown:
 UNKNOWN: Final = Unknown()
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):  # a named tuple: every message makes dozens of them
     """A value with the reason it was found, or why it is unknown. `None` as value means: there is none."""
 
     value: Value | Unknown

@@ -12,7 +12,7 @@ SHORT_LINE: Final = 40  # bytes of UTF-8; a line that ends before was ended by i
 NEAR: Final = 150  # bytes of UTF-8 on either side that may belong to the same sentence: 50 Japanese characters
 
 _BLANKS: Final = re.compile(r"(?<![ \t])[ \t]*\n[ \t\n]*")  # the look-behind keeps long runs of blanks linear
-_UNEVEN: Final = re.compile(r"[ \t]\n|\n[ \t]|\n\n\n")  # what `_BLANKS` would change
+_UNEVEN: Final = (" \n", "\n ", "\n\n\n")  # what `_BLANKS` would change where no tabs are left
 _LATIN: Final = re.compile(rb"(?<=[\x00-\x7f])\n(?=[\x00-\x7f])")
 _INNER: Final = re.compile(r"[ \t]+(?=[^ -~\n])")
 _RUNS: Final = re.compile(r"[ \t]{2,}|\t")
@@ -36,7 +36,7 @@ class PhraseText:
         if "  " in folded or "\t" in folded:
             folded = _RUNS.sub(" ", folded)
         folded = folded.strip()
-        if _UNEVEN.search(folded):
+        if any(uneven in folded for uneven in _UNEVEN):
             folded = _BLANKS.sub(_line_end, folded)
         self.lines = folded.encode("utf-8", "replace")
         self.joined = self._join() if b"\n" in self.lines else self.lines

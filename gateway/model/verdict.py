@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from gateway.model.fact import Unknown, Value
 
@@ -38,8 +39,7 @@ class Action:
     smtp_text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionTrace:
+class ConditionTrace(NamedTuple):  # as RuleTrace a named tuple: every message makes dozens of them
     """One condition as it was evaluated; `group` is `when`, `any` or `unless`."""
 
     fact: str
@@ -51,8 +51,7 @@ class ConditionTrace:
     hit: str = ""  # the words, entry or network that made it hold
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTrace:
+class RuleTrace(NamedTuple):
     """One rule as it was evaluated; a rule in mode `watch` can match without deciding."""
 
     name: str

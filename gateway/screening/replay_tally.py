@@ -205,4 +205,4 @@ def _short(condition: ConditionTrace) -> ConditionTrace:
         observed = observed[:_LONGEST]
     elif isinstance(observed, tuple):
         observed = tuple(one[:_LONGEST] for one in observed[:20])
-    return replace(condition, expected=condition.expected[:_LONGEST], observed=observed)
+    return condition._replace(expected=condition.expected[:_LONGEST], observed=observed)
