@@ -14,7 +14,7 @@ from gateway.model.phrase_text import PhraseText, stands_alone
 
 MAX_TEXT: Final = 200_000  # characters that are looked at
 TRIES: Final = 100  # hits of one entry that are held against its guards; a text of nothing but guarded ones is spam
-TOGETHER: Final = 48  # patterns in one set; the states of a larger one outgrow RE2's cache, and it builds them ever anew
+TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
 _LONGEST: Final = 40  # characters of a hit that are shown
 
 
