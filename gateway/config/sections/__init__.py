@@ -1,0 +1,1 @@
+"""The sections of the config file, each described once (CONTRACT §3)."""
