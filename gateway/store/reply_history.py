@@ -81,5 +81,6 @@ def _span(seconds: int) -> Text:
     """A span in the largest unit that it fills."""
     for unit, ja, en in ((86400, "日", "days"), (3600, "時間", "hours"), (60, "分", "minutes")):
         if seconds >= unit and seconds % unit == 0:
-            return Text(f"{seconds // unit}{ja}", f"{seconds // unit} {en}")
+            count = seconds // unit
+            return Text(f"{count}{ja}", f"{count} {en if count > 1 else en[:-1]}")
     return Text(f"{seconds}秒", f"{seconds} seconds")
