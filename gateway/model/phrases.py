@@ -23,8 +23,8 @@ class Entry:
     """One entry of a category: any of `words` and `patterns`, unless a guard says that it is harmless.
 
     Words and guards are folded texts, patterns RE2 on folded text; all in UTF-8. `not_in`: longer expressions that the
-    hit is a part of. `not_near`, `near`: what must not, or must, stand in the same sentence. An entry of negative weight
-    speaks against its category; it is no hit, it only counts where small signs are added up.
+    hit is a part of. `not_near`, `near`: what must not, or must, stand in the same sentence. An entry of negative
+    weight speaks against its category; it is no hit, it only counts where small signs are added up.
     """
 
     category: str

@@ -183,6 +183,52 @@ categories:
     assert book.weigh(hits) == 4
 
 
+def test_small_signs_count_together_only(tmp_path: Path) -> None:
+    book, found = book_of(
+        tmp_path,
+        """
+version: 1
+guards: {goods: [商品]}
+categories:
+  x:
+    weight: 10
+    least: 6
+    guards: goods
+    entries:
+      - 殺してやる
+      - {word: 夜道, weight: 3}
+      - {word: [家族, 娘さん], weight: 3}
+      - {word: 後悔, weight: 2}
+      - {word: [商品, 嬉しい], weight: -4}
+""",
+    )
+    assert found == []
+    assert book.search("夜道。後悔。").hits == ()
+    assert [hit.words for hit in book.search("夜道。家族。").hits] == ["夜道", "家族"]
+    # an entry counts once, however many of its words stand there
+    assert book.search("家族。娘さん。").hits == ()
+    # what speaks against the category outweighs small signs, whatever the guards say of it, but no plain announcement
+    assert book.search("夜道。家族。嬉しい。").hits == ()
+    assert book.search("夜道。家族。この商品。").hits == ()
+    assert [hit.words for hit in book.search("殺してやる。嬉しい。").hits] == ["殺してやる"]
+
+
+def test_parts_stand_for_what_they_say(tmp_path: Path) -> None:
+    book, found = book_of(
+        tmp_path,
+        """
+version: 1
+parts: {who: 'お前|貴様', end: 'ぞ|から'}
+categories:
+  x: {entries: [{pattern: '<who>を(殴|蹴)る(<end>)'}, {pattern: 'a<b>c'}]}
+""",
+    )
+    assert found == []
+    assert [hit.words for hit in book.search("貴様を蹴るぞ").hits] == ["貴様を蹴るぞ"]
+    assert book.search("お前を殴る").hits == ()
+    assert book.search("a<b>c").hits != ()
+
+
 def test_a_text_that_no_pattern_matches_is_no_fault() -> None:
     book = PhraseBook([Entry("x", 1, patterns=(b"a+b",))])
     assert book.search("nothing here").hits == ()
@@ -195,6 +241,9 @@ def test_a_text_that_no_pattern_matches_is_no_fault() -> None:
         ("version: 1\ncategories:\n  x:\n    entries:\n      - {pattern: '(?=a)'}\n", 5),
         ("version: 1\ncategories:\n  x:\n    entries:\n      - {word: a, guards: none}\n", 5),
         ("version: 1\ncategories:\n  x:\n    weight: -1\n    entries: [a]\n", 4),
+        ("version: 1\ncategories:\n  x:\n    least: many\n    entries: [a]\n", 4),
+        ("version: 1\nparts:\n  who: [a, b]\ncategories:\n  x:\n    entries: [a]\n", 3),
+        ("version: 1\ncategories:\n  x:\n    entries:\n      - {word: a, weight: -1000}\n", 5),
         ("version: 1\ncategories:\n  x:\n    entries: []\n", 4),
     ],
 )
