@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from gateway.intake.smtp.phase import Phase
 from gateway.intake.smtp.proxy import ProxyGate, parse_proxy
-from gateway.intake.smtp.wire import HangUp, PeerGone, Phase, Wire
+from gateway.intake.smtp.wire import HangUp, PeerGone, Wire
 from gateway.model import smtp_reply as table
 from gateway.model.envelope import Peer, Tls
 from gateway.model.network import Network, canonical_ip

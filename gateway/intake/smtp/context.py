@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway.intake.smtp.limits import Connections, Memory
+from gateway.intake.smtp.phase import OpenSession
 from gateway.intake.smtp.recipients import Recipients
 from gateway.model.exchange import Exchange
 from gateway.model.network import Network
@@ -17,7 +18,6 @@ from gateway.model.settings import Settings, Smtp, SmtpLimits
 from gateway.model.smtp_reply import SmtpReply
 
 if TYPE_CHECKING:
-    from gateway.intake.smtp.connection import Connection
     from gateway.intake.smtp.tls import Certificates
 
 Receive = Callable[[Exchange], Awaitable[SmtpReply]]
@@ -102,6 +102,6 @@ class Context:
     log: Any
     certificates: Certificates | None = None
     numbers: Numbers = field(default_factory=Numbers)
-    sessions: set[Connection] = field(default_factory=set)
+    sessions: set[OpenSession] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     stopping: bool = False

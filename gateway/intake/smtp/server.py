@@ -13,9 +13,9 @@ import structlog
 from gateway.errors import SekishoError
 from gateway.intake.smtp.context import Context, Policy, Receive
 from gateway.intake.smtp.limits import Connections, Memory
+from gateway.intake.smtp.phase import Phase
 from gateway.intake.smtp.session import Session
 from gateway.intake.smtp.tls import Certificates
-from gateway.intake.smtp.wire import Phase
 from gateway.model.settings import Listen, Settings, Smtp
 from gateway.model.smtp_reply import SmtpReply
 from gateway.text import Text

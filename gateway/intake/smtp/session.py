@@ -11,7 +11,8 @@ from gateway.intake.smtp.connection import Connection
 from gateway.intake.smtp.context import Context
 from gateway.intake.smtp.hops import loops
 from gateway.intake.smtp.path import Unusable, mail_parameters, parse_path
-from gateway.intake.smtp.wire import HangUp, PeerGone, Phase
+from gateway.intake.smtp.phase import Phase
+from gateway.intake.smtp.wire import HangUp, PeerGone
 from gateway.model import smtp_reply as table
 from gateway.model.envelope import Envelope
 from gateway.model.exchange import Exchange

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from enum import StrEnum
 
 from aiosmtpd.smtp import SMTP
 
 from gateway.intake.smtp.context import Context
 from gateway.intake.smtp.data import DataReader
 from gateway.intake.smtp.dialogue import Dialogue
+from gateway.intake.smtp.phase import Phase
 from gateway.model import smtp_reply as table
 from gateway.model.envelope import Peer, Tls
 from gateway.model.smtp_reply import SmtpReply
@@ -21,15 +21,6 @@ for _name in ("mail.log", "mail.debug"):  # aiosmtpd writes addresses at INFO an
 INBOX = 64 * 1024  # bytes of commands that may wait while one is at work
 LINGER = 1.0  # seconds in which the peer may still read our last word
 LINGER_STOPPING = 0.2
-
-
-class Phase(StrEnum):
-    """What a connection is doing."""
-
-    OPENING = "opening"
-    COMMAND = "command"
-    DATA = "data"
-    COMMIT = "commit"
 
 
 class PeerGone(Exception):
