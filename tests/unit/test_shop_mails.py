@@ -22,8 +22,9 @@ FOLDER = Path(__file__).with_name("shop_mails")
 KINDS = ("threat", "abuse", "legitimate")
 TREATED = ("held", "told", "marked", "passed")
 GOAL = (0.02, 0.05)  # of legitimate mail held or told to the owner, of plain threats not held
-# The phrases were never fitted to the held-out mails. They miss the goal there; these are the limits that they keep.
-MOST = {"tuned": GOAL, "held_out": (0.08, 0.25)}
+# The phrases have learned from the tuned mails and from every batch, which therefore have to keep the goal. They were
+# never fitted to the held-out mails and miss the goal there; these are the limits that they keep.
+MOST = {"held_out": (0.08, 0.10)}
 
 
 @pytest.fixture(scope="module")
