@@ -21,6 +21,7 @@ from gateway.store.tables import body, imap_account, imap_folder, imap_mail, mes
 
 DAY = timedelta(days=1)
 JOIN_WITHIN = timedelta(days=90)  # a sent mail without References is joined to what its addressee wrote so lately
+UNDER_WAY = timedelta(minutes=10)  # longer than any act takes: each of its steps has a deadline
 _CHUNK = 200
 _M = imap_mail.c
 
@@ -299,14 +300,35 @@ class Acted:
 
 @dataclass(frozen=True, slots=True)
 class Attempting:
-    """Unit: acts that are about to be tried in several steps, so that a retry looks first what was done."""
+    """Unit: these acts are about to be tried; gives those that are nobody else's at this moment and still to be done.
+
+    Two that move one mail at the same time would both succeed and leave two of it. The attempt is counted, so that a
+    retry looks first what was done.
+    """
 
     places: tuple[Place, ...]
 
-    async def apply(self, batch: Batch) -> None:
-        """Count the attempt."""
+    async def apply(self, batch: Batch) -> frozenset[Place]:
+        """Take them out of what is due, until their outcome is known or `DueAgain` gives them back."""
+        ours = []
+        taken = {"attempts": _M.attempts + 1, "next_at": batch.clock + UNDER_WAY}
         for place in self.places:
-            await batch.execute(update(imap_mail).where(_same(place)).values(attempts=_M.attempts + 1))
+            due = and_(_same(place), _M.state == "pending", _M.action != "none", _M.next_at <= batch.clock)
+            if (await batch.execute(update(imap_mail).where(due).values(**taken))).rowcount:
+                ours.append(place)
+        return frozenset(ours)
+
+
+@dataclass(frozen=True, slots=True)
+class DueAgain:
+    """Unit: a new session begins: what an earlier one has tried on the account, and not settled, is due at once."""
+
+    account: str
+
+    async def apply(self, batch: Batch) -> None:
+        """Set the time."""
+        tried = and_(_M.account == self.account, _M.state == "pending", _M.attempts > 0)
+        await batch.execute(update(imap_mail).where(tried).values(next_at=batch.clock))
 
 
 async def account_states(store: Store) -> Mapping[str, Mapping[str, Any]]:
@@ -386,15 +408,16 @@ async def place_of(batch: Batch, id: str) -> Any:
 
 
 async def give_back(batch: Batch, row: Any, seq: int) -> None:
-    """A held mail is released: it is moved back to where it came from, or not moved at all where that is still to come.
+    """A held mail is released: it is moved back to where it came from, or not moved at all where that was not begun.
 
     Where it lies by then is found out by its bytes: the place has UIDVALIDITY 0 and the number of a log record.
     """
     if row.state == "pending":
         state = "pending" if row.keyword else "done"
         await batch.execute(update(imap_mail).where(_is(row)).values(action="none", state=state))
-        return
-    if row.action != "move":
+        if not row.attempts:
+            return  # else it may be under way at this moment, or done without our knowing
+    elif row.action != "move":
         return  # it was left where it is
     place = Place(row.account, row.target, 0, seq)
     batch.insert(imap_mail, _row(batch, place, row.message, row.sha256, Act("move", row.folder), "pending"))

@@ -13,10 +13,12 @@ from sqlalchemy import update
 
 from gateway.clients.imap.names import mailbox
 from gateway.intake.imap import watcher
+from gateway.mime.message import Message
+from gateway.model.mailbox import Place
 from gateway.model.settings import ImapActions
 from gateway.store import maintenance
 from gateway.store.batch import Batch
-from gateway.store.imap import Lease, account_states
+from gateway.store.imap import Attempting, Lease, account_states, pending
 from gateway.store.quarantine import Release
 from gateway.store.tables import imap_folder, imap_mail, message
 from gateway.testing.dovecot import DovecotServer
@@ -367,7 +369,10 @@ async def test_two_gateways_share_an_account_by_a_lease(
 async def test_two_watchers_at_the_same_time_record_each_mail_once(
     mailserver: DovecotServer, postgresql: PostgresqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even where both believe that they hold the lease, the transaction lets only one take a mail's place."""
+    """Even where both believe that they hold the lease, one takes a mail's place, and one moves it.
+
+    Dovecot lets two sessions move one mail at the same moment, and leaves two of it in one of two such cases.
+    """
 
     async def always(lease: Lease, batch: Batch) -> bool:
         return True
@@ -382,11 +387,84 @@ async def test_two_watchers_at_the_same_time_record_each_mail_once(
         await asyncio.to_thread(mailserver.put, user, *raws)
         await lab.wait_rows(30, direction="in")
         await lab.settled()
-        # Two that move one mail at the same moment can both succeed in Dovecot; which mails are held is the same.
-        await until(lambda: asyncio.to_thread(mailserver.mails, user, "保留"), lambda found: len(set(found)) == 15)
+        assert sorted(mailserver.mails(user, "保留")) == sorted(raw for raw in raws if "脅迫" in Message(raw).subject)
+        assert {row.state for row in await lab.rows(imap_mail)} == {"done"}
         assert (await lab.kinds())["mail.in"] == 30
         assert len({row.sha256 for row in await lab.rows(direction="in")}) == 30
         assert set(lab.replies.values()) == {1}
+
+
+async def test_an_act_that_one_gateway_is_at_is_left_alone_by_the_other(
+    mailserver: DovecotServer, tmp_path: Path
+) -> None:
+    """A claim keeps others away; a new session of the account's gateway takes up what an earlier one left."""
+    user = "claimed"
+    async with open_lab(tmp_path, account(mailserver, user, may_create=False)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        await asyncio.to_thread(mailserver.put, user, mail("脅迫"))
+        (row,) = await until(lambda: lab.rows(imap_mail, state="pending"), lambda found: bool(found) and found[0].note)
+        due = update(imap_mail).values(next_at=datetime.now(UTC))
+        place = Place(row.account, row.folder, row.uidvalidity, row.uid)
+        await lab.stop()
+        await lab.store.committer.submit(Work(lambda batch: batch.execute(due)))
+        claims = [await lab.store.committer.submit(Attempting((place,))) for _ in range(2)]
+        assert claims == [{place}, frozenset()]
+        assert await pending(lab.store, "shop", datetime.now(UTC)) == []
+        with mailserver.imap(user) as session:
+            session.create(mailbox("保留"))
+        lab.watch()
+        await lab.settled()
+        assert subjects(mailserver.mails(user, "保留")) == ["脅迫"]
+
+
+@pytest.mark.parametrize("how", ["MOVE", "COPY"])
+async def test_a_move_that_ended_half_way_leaves_one_mail(
+    how: str, new_mailserver: Callable[..., DovecotServer], tmp_path: Path
+) -> None:
+    """The server died when it had copied the mail and not yet removed it: it lies in both folders."""
+    more = "" if how == "MOVE" else "protocol imap {\n imap_capability = IMAP4rev1 IDLE UIDPLUS\n}"
+    server = new_mailserver(more=more)
+    async with open_lab(tmp_path, account(server, may_create=False)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        held = mail("脅迫")
+        await asyncio.to_thread(server.put, "shop", held)
+        (row,) = await until(lambda: lab.rows(imap_mail, state="pending"), lambda found: bool(found) and found[0].note)
+        await lab.stop()
+        await asyncio.to_thread(server.put, "shop", held, folder="保留")
+        lab.watch()
+        await lab.settled()
+        assert (server.mails("shop"), server.mails("shop", "保留")) == ([], [held])
+        assert await lab.store.committer.submit(Release(row.message)) == ""
+        await lab.stop()
+        back = update(imap_mail).where(imap_mail.c.state == "pending").values(attempts=1)
+        await lab.store.committer.submit(Work(lambda batch: batch.execute(back)))
+        await asyncio.to_thread(server.put, "shop", held)  # and so at the way back
+        lab.watch()
+        await lab.settled()
+        assert (server.mails("shop"), server.mails("shop", "保留")) == ([held], [])
+        assert (await lab.kinds())["mail.in"] == 1
+
+
+async def test_a_release_while_the_mail_is_on_its_way_brings_it_back(mailserver: DovecotServer, tmp_path: Path) -> None:
+    """The move was begun and its outcome is not on record yet: the release does not take it for not done."""
+    user = "crossing"
+    async with open_lab(tmp_path, account(mailserver, user, may_create=False)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        await asyncio.to_thread(mailserver.put, user, mail("脅迫"))
+        (row,) = await until(lambda: lab.rows(imap_mail, state="pending"), lambda found: bool(found) and found[0].note)
+        await lab.stop()
+        with mailserver.imap(user) as session:  # what the move does before anybody hears of it
+            session.create(mailbox("保留"))
+            session.select("INBOX")
+            session.uid("MOVE", str(row.uid), mailbox("保留"))
+        assert await lab.store.committer.submit(Release(row.message)) == ""
+        lab.watch()
+        await lab.settled()
+        assert subjects(mailserver.mails(user)) == ["脅迫"]
+        assert mailserver.mails(user, "保留") == []
 
 
 async def test_while_the_disk_is_full_mail_waits_where_it_lies(mailserver: DovecotServer, tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ class Actor:
         rows = await records.pending(self._store, self._account.name, datetime.now(UTC))
         for key, some in groupby(rows, key=lambda r: (r.folder, r.uidvalidity, r.action, r.target, r.keyword)):
             folder, uidvalidity = key[:2]
-            group = list(some)
+            group = await self._ours(list(some))
+            if not group:
+                continue
             try:
                 if uidvalidity == 0:
                     for row in group:
@@ -68,6 +70,13 @@ class Actor:
             except ImapRefused as error:
                 await self._refused(group, error, folder)
         return bool(rows)
+
+    async def _ours(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Those that no other gateway is at; setting a keyword twice does no harm."""
+        if rows[0].action == "none":
+            return rows
+        ours = await self._store.committer.submit(records.Attempting(tuple(_place(row) for row in rows)))
+        return [row for row in rows if _place(row) in ours]
 
     async def _group(self, session: ImapSession, rows: Sequence[Any]) -> None:
         """Rows of one folder with the same thing to do."""
@@ -91,8 +100,7 @@ class Actor:
         if here and first.action == "move":
             done += await self._move(session, here, first.target)
         elif here and first.action == "delete":
-            await session.flag([row.uid for row in here], "\\Deleted")
-            await session.expunge([row.uid for row in here])
+            await self._remove(session, [row.uid for row in here])
             done += [records.Done(_place(row), "done") for row in here]
         else:
             done += [records.Done(_place(row), "done") for row in here]
@@ -116,25 +124,26 @@ class Actor:
         return records.Done(_place(row), "gone", note="no longer there")
 
     async def _move(self, session: ImapSession, rows: Sequence[Any], target: str) -> list[records.Done]:
-        """Move in one step where the server can, else copy and remove: looking first what an earlier try has done."""
-        places = tuple(_place(row) for row in rows)
-        await self._store.committer.submit(records.Attempting(places))
-        uids = [row.uid for row in rows]
-        if session.has("MOVE"):
-            new = await self._with_folder(session, target, lambda: session.move(uids, target))
-        else:
-            folder = rows[0].folder
-            new = {}
-            for row in rows:
-                if row.attempts and (found := await self._find(session, target, row.message)):
-                    new[row.uid] = found
-            await self._select(session, folder)
-            rest = [uid for uid in uids if uid not in new]
-            if rest:
-                new |= await self._with_folder(session, target, lambda: session.copy(rest, target))
+        """Move in one step where the server can, else copy and remove.
+
+        An earlier try may have ended half way, with the mail in both folders: its copy is looked for first.
+        """
+        new = {}
+        for row in rows:
+            if row.attempts and (found := await self._find(session, target, row.message)):
+                new[row.uid] = found
+        await self._select(session, rows[0].folder)
+        there = list(new)
+        if rest := [row.uid for row in rows if row.uid not in new]:
+            step = session.move if session.has("MOVE") else session.copy
+            new |= await self._with_folder(session, target, lambda: step(rest, target))
+        await self._remove(session, there if session.has("MOVE") else [row.uid for row in rows])
+        return [records.Done(_place(row), "done", new.get(row.uid, 0)) for row in rows]
+
+    async def _remove(self, session: ImapSession, uids: Sequence[int]) -> None:
+        if uids:
             await session.flag(uids, "\\Deleted")
             await session.expunge(uids)
-        return [records.Done(place, "done", new.get(place.uid, 0)) for place in places]
 
     async def _with_folder(self, session: ImapSession, target: str, work: Any) -> dict[int, int]:
         """`work`, and once more where the folder was missing and may be made."""
@@ -152,23 +161,19 @@ class Actor:
 
     async def _return(self, session: ImapSession, row: Any) -> None:
         """A released mail goes back; where a person took it away meanwhile, there is nothing to do."""
+        back = await self._find(session, row.target, row.message) if row.attempts else 0
         uid = await self._find(session, row.folder, row.message)
         if not uid:
-            await self._settle([records.Done(_place(row), "gone", note="no longer there")])
+            said = ("done", back, _ALREADY) if back else ("gone", 0, "no longer there")
+            await self._settle([records.Done(_place(row), *said)])
             return
-        await self._store.committer.submit(records.Attempting((_place(row),)))
         await self._select(session, row.folder)
-        if session.has("MOVE"):
-            new = await session.move([uid], row.target)
-        else:
-            new = {}
-            if not (row.attempts and await self._find(session, row.target, row.message)):
-                await self._select(session, row.folder)
-                new = await session.copy([uid], row.target)
-            await self._select(session, row.folder)
-            await session.flag([uid], "\\Deleted")
-            await session.expunge([uid])
-        await self._settle([records.Done(_place(row), "done", new.get(uid, 0))])
+        if not back:
+            step = session.move if session.has("MOVE") else session.copy
+            new = (await step([uid], row.target)).get(uid, 0)
+        if back or not session.has("MOVE"):
+            await self._remove(session, [uid])
+        await self._settle([records.Done(_place(row), "done", back or new)])
 
     async def _find(self, session: ImapSession, folder: str, id: str) -> int:
         """The UID of a message on record in a folder, told by size and bytes; 0 where it is not there."""

@@ -126,6 +126,7 @@ class Watcher:
         renewing = asyncio.create_task(self._renew(session), name="imap-lease")
         try:
             logger.info("imap_connected", account=self.account.name, server=session.host, idle=session.has("IDLE"))
+            await self._store.committer.submit(records.DueAgain(self.account.name))
             await self._watch(session)
         finally:
             renewing.cancel()
