@@ -44,8 +44,10 @@ async def holds(lab: Lab, server: DovecotServer, clean: int, held: int) -> None:
     await lab.settled()
     kinds = await lab.kinds()
     assert kinds["mail.in"] == clean + held
-    # a reply is handed over just after the commit that the rows were seen by
-    await until(lambda: asyncio.sleep(0, lab.replies), lambda replies: len(replies) == clean)
+    # on record in the very transaction that the mail is; handed over as soon as that is committed
+    replies = [row.recipients for row in await lab.rows(direction="out", kind="reply")]
+    assert len(replies) == clean
+    await until(lambda: asyncio.sleep(0, lab.replies), lambda handed: len(handed) == clean, 2)
     assert set(lab.replies.values()) == {1}
     assert all("脅迫" in subject for subject in subjects(server.mails("shop", "保留")))
     assert {row.state for row in await lab.rows(imap_mail)} == {"done"}
