@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from gateway.ops import heap
 from gateway.store.tables import imap_folder
 from gateway.testing.dovecot import DovecotServer
 from tests.integration.imap_lab import account, mail, open_lab, until
@@ -36,9 +38,21 @@ def fill(server: DovecotServer, count: int, *, days: float = 0.0, folder: str = 
         path.rename(inbox / path.name)
 
 
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    """The collector as the daemon has it: what earlier tests left behind would take it some hundred ms a time."""
+    usual = gc.get_threshold()
+    heap.freeze()
+    yield
+    gc.set_threshold(*usual)
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("frozen")
 async def test_2000_waiting_mails_at_100_a_second_in_flat_memory_without_holding_the_loop(
     new_mailserver: NewServer, tmp_path: Path
 ) -> None:
+    """Bounds are in CPU time, so that they hold on a busy machine, too; the figures tell what the clock says."""
     server = new_mailserver()
     other = account(server, "other", name="other", timeout=30.0)
     async with open_lab(tmp_path, account(server, timeout=30.0), other) as lab:
@@ -49,7 +63,7 @@ async def test_2000_waiting_mails_at_100_a_second_in_flat_memory_without_holding
         await lab.caught_up()
         await asyncio.to_thread(fill, server, WAITING)
         process = psutil.Process()
-        lags: list[float] = []
+        held: list[float] = []
         highest = 0
 
         async def feel() -> None:
@@ -57,8 +71,7 @@ async def test_2000_waiting_mails_at_100_a_second_in_flat_memory_without_holding
             while True:
                 before, busy = time.perf_counter(), time.thread_time()
                 await asyncio.sleep(0.005)
-                # the CPU time of this thread: what others on a busy machine do does not count
-                lags.append(min(time.perf_counter() - before, time.thread_time() - busy))
+                held.append(min(time.perf_counter() - before, time.thread_time() - busy))
                 highest = max(highest, process.memory_info().rss)
 
         feeling = asyncio.create_task(feel())
@@ -67,25 +80,28 @@ async def test_2000_waiting_mails_at_100_a_second_in_flat_memory_without_holding
         watcher = lab.watch()
         await until(lambda: asyncio.sleep(0, watcher._taking.taken), lambda taken: taken >= 100, 60)
         await asyncio.to_thread(server.put, "other", mail("急ぎ", "urgent@customer.example"))
-        put = time.monotonic()
+        put, busy, ahead = time.monotonic(), time.process_time(), watcher._taking.taken
         await lab.wait_rows(1, sender="urgent@customer.example")
-        aside = time.monotonic() - put
+        aside, worked = time.monotonic() - put, time.process_time() - busy
+        ahead = watcher._taking.taken - ahead
         assert watcher._taking.taken < WAITING, "the backlog was over before the other mail came"
         await until(lambda: asyncio.sleep(0, watcher._taking.taken), lambda taken: taken >= WAITING, 60)
         took, used = time.monotonic() - started, time.process_time() - cpu
         feeling.cancel()
         rows = await lab.rows(direction="in")
         assert len({row.sha256 for row in rows}) == len(rows) == WAITING + 1
-        grown = (highest - before) / 1e6
-        worst = sorted(lags)[-1]
+        grown, worst = (highest - before) / 1e6, max(held)
         figures = (
-            f"{WAITING / took:.0f} mails/s, {1000 * used / WAITING:.1f} ms CPU each, memory +{grown:.0f} MB, "
-            f"loop held at most {1000 * worst:.0f} ms, a mail in another mailbox after {aside:.2f} s\n"
+            f"{WAITING / took:.0f} mails/s by the clock, {WAITING / used:.0f} a CPU second, memory +{grown:.0f} MB, "
+            f"loop held at most {1000 * worst:.0f} ms, a mail in another mailbox after {aside:.2f} s "
+            f"({worked:.2f} s CPU), behind {ahead} of this one\n"
         )
         sys.stdout.write(figures)
-        assert WAITING / used >= 50, figures  # CPU time: the rate on a quiet machine is what the figures print
+        assert WAITING / used >= 100, figures
         assert grown < 150, figures
-        assert aside < 10.0, figures
+        assert worst < 0.05, figures
+        assert worked < 2.0, figures
+        assert ahead <= 200, figures  # two seconds' worth of the backlog
 
 
 async def test_memory_stays_flat_over_a_long_backlog(new_mailserver: NewServer, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable
 from typing import Protocol
@@ -54,7 +55,7 @@ async def _connect(account: Imap) -> ImapSession:
     return await ImapSession.connect(
         server.host,
         server.port,
-        tls=_context(server),
+        tls=await asyncio.to_thread(_context, server),  # reading the system's authorities takes tens of milliseconds
         starttls=_starttls(account),
         implicit_tls=server.scheme == "imaps",
         timeout=account.timeout,

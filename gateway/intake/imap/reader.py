@@ -63,6 +63,7 @@ class FolderReader:
         self._take = take
         self._sent = sent
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Lock()
         self._stubborn: dict[int, int] = {}
         self.waiting = 0
         self.done = 0
@@ -193,6 +194,8 @@ class FolderReader:
 
     async def _one(self, found: Found, known: str | None) -> None:
         async with self._slots:
+            async with self._turn:  # a backlog begins one mail a turn of the loop: others are served in between
+                await asyncio.sleep(0)
             if known is not None:
                 await self.adopt(found, known)
             elif is_draft(Message(found.raw), found.overview.flags):
