@@ -146,7 +146,8 @@ class PhraseReader:
             raise Faulty
         named = _named(pairs["guards"], guards, faults) if "guards" in pairs else ()
         weight = _whole(pairs["weight"], faults, -HEAVIEST) if "weight" in pairs else base.weight
-        shared = base.not_near if weight >= 0 else ()  # what makes a hit harmless does not silence what speaks against it
+        # what makes a hit harmless does not silence what speaks against the category
+        shared = base.not_near if weight >= 0 else ()
         self.entries.append(
             Entry(
                 base.category,
@@ -216,7 +217,9 @@ def _word(text: str) -> bytes:
 def _whole(node: Node, faults: Faults, least: int = 0) -> int:
     if isinstance(node, Scalar) and _WHOLE.fullmatch(node.text) and least <= int(node.text) <= HEAVIEST:
         return int(node.text)
-    said = Text("ここには {least} から {most} までの整数を書きます。", "a whole number from {least} to {most} is needed here")
+    said = Text(
+        "ここには {least} から {most} までの整数を書きます。", "a whole number from {least} to {most} is needed here"
+    )
     faults.add(node, said.with_(least=least, most=HEAVIEST))
     raise Faulty
 
