@@ -10,13 +10,13 @@ from typing import Final
 DECLARATION: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 MANIFEST: Final = "manifest-sha256.txt"
 TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
-SIGNATURES: Final = "signature/manifest-sha256.txt"  # with the name of the algorithm behind a dot
+SIGNED: Final = (MANIFEST, "bag-info.txt")  # by signature/NAME.ALGORITHM
 
 
 def write_bag(root: Path, info: Mapping[str, str], sign: Callable[[bytes], Mapping[str, bytes]]) -> str:
     """Make a bag of `root`, whose payload lies under `data`; gives the SHA-256 (hex) of its manifest.
 
-    `sign` gives signatures on the manifest by the names of their algorithms.
+    `sign` gives signatures on the manifest, and on `bag-info.txt`, by the names of their algorithms.
     """
     payload = files_below(root / "data")
     octets = sum(file.stat().st_size for file in payload)
@@ -26,8 +26,9 @@ def write_bag(root: Path, info: Mapping[str, str], sign: Callable[[bytes], Mappi
         "bagit.txt": DECLARATION,
         "bag-info.txt": "".join(f"{name}: {' '.join(value.split())}\n" for name, value in said.items()).encode(),
         MANIFEST: manifest,
-        **{f"{SIGNATURES}.{algorithm}": signature for algorithm, signature in sign(manifest).items()},
     }
+    for signed in SIGNED:
+        tags |= {f"signature/{signed}.{algorithm}": made for algorithm, made in sign(tags[signed]).items()}
     for name, content in tags.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(content)

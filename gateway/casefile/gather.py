@@ -11,32 +11,17 @@ from sqlalchemy import or_, select
 
 from gateway.casefile.letter import Letter
 from gateway.casefile.marks import Mark
-from gateway.evidence.export_material import LogRecord, records_about
+from gateway.evidence.log_records import LogRecord, records_about
 from gateway.store.audit import AUDITED
 from gateway.store.body import unpack
+from gateway.store.calls import Call, read_calls
 from gateway.store.engine import Store
 from gateway.store.selection import Selection, calls_of, messages_of
-from gateway.store.tables import block_entry, body, call, log, message, person, recording
+from gateway.store.tables import block_entry, body, call, log, log_state, message, person, recording
 
 EXPORT = "export"
 _CHUNK = 500
 _OF_LETTERS = [column for column in message.columns if column.name not in ("facts", "verdict", "reply", "trace")]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A telephone call on record, with its recording where there is one."""
-
-    id: str
-    seq: int
-    at: datetime
-    number: str
-    person: str
-    summary: str
-    operator: str
-    recording: str  # name of the file, "" for none
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +37,6 @@ class BlockEntry:
     until: datetime | None
     ended_at: datetime | None
     end_reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Month:
-    """What the log holds of one month: message records, and how many of them were deleted."""
-
-    month: str  # 2026-11, in the shop's zone
-    logged: int
-    deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +87,21 @@ async def load_recording(store: Store, id: str) -> bytes:
     return unpack(row.zstd, row.size)
 
 
-async def message_times(store: Store) -> list[tuple[datetime, bool]]:
-    """Of every message record of the log the time, and whether its content was deleted."""
+async def message_times(store: Store) -> tuple[int, list[tuple[datetime, bool]]]:
+    """How many records the log has, and of every message record among them the time and whether it was deleted."""
+    async with store.read() as connection:
+        size = int((await connection.execute(select(log_state.c.size))).scalar_one())
     found: list[tuple[datetime, bool]] = []
     last = -1
     while True:
         page = select(log.c.seq, log.c.at, log.c.record.is_(None).label("gone")).where(
-            log.c.seq > last, log.c.kind.in_(("mail.in", "mail.out"))
+            log.c.seq > last, log.c.seq < size, log.c.kind.in_(("mail.in", "mail.out"))
         )
         async with store.read() as connection:
             rows = (await connection.execute(page.order_by(log.c.seq).limit(10_000))).all()
         found += [(row.at, bool(row.gone)) for row in rows]
         if len(rows) < 10_000:
-            return found
+            return size, found
         last = rows[-1].seq
 
 
@@ -160,26 +138,8 @@ def _letter(row: Any, record: LogRecord | None, mark: Mark) -> Letter:
 
 async def _calls(store: Store, ids: Sequence[str]) -> tuple[Call, ...]:
     found: list[Call] = []
-    joined = call.outerjoin(recording, recording.c.call == call.c.id).outerjoin(person, person.c.id == call.c.person)
-    columns = (*call.columns, person.c.name.label("who"), recording.c.name, recording.c.size, recording.c.sha256)
-    async with store.read() as connection:
-        for start in range(0, len(ids), _CHUNK):
-            some = select(*columns).select_from(joined).where(call.c.id.in_(ids[start : start + _CHUNK]))
-            for row in await connection.execute(some):
-                found.append(
-                    Call(
-                        row.id,
-                        row.seq,
-                        row.at,
-                        row.number,
-                        row.who or "",
-                        row.summary,
-                        row.operator,
-                        row.name or "",
-                        row.size or 0,
-                        row.sha256.hex() if row.sha256 else "",
-                    )
-                )
+    for start in range(0, len(ids), _CHUNK):
+        found += await read_calls(store, call.c.id.in_(ids[start : start + _CHUNK]))
     return tuple(sorted(found, key=lambda one: (one.at, one.id)))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC
 from typing import Any
 
+from gateway.casefile.frame import Frame
 from gateway.casefile.glyphs import Shown
-from gateway.casefile.page import Frame
 from gateway.casefile.redaction import Redaction
 
 LONGEST_CELL = 1_500

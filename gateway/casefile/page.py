@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from gateway.casefile import body_text
-from gateway.casefile.glyphs import Shown, wrap
+from gateway.casefile.fixed_lines import fixed_lines, text_lines
+from gateway.casefile.frame import Frame, Paper, kind_of
+from gateway.casefile.gateway_facts import LONGEST_FIELD, gateway_facts
+from gateway.casefile.glyphs import Shown
 from gateway.casefile.letter import Attachment, Letter, find_attachments
 from gateway.casefile.pictures import picture_suffix
 from gateway.casefile.redaction import Redaction
-from gateway.casefile.when import japanese, utc_text
+from gateway.casefile.when import japanese
 from gateway.errors import MimeLimit
 from gateway.mime.message import Message
-from gateway.mime.words import decode_value, text_of
+from gateway.mime.words import decode_value
 
-COLUMNS: Final = 112  # cells of the fixed-width font on a line
-MOST_HEADER_LINES: Final = 1_500
 MOST_THUMBNAILS: Final = 12
-LONGEST_FIELD: Final = 3_000
 # What a redacted paper still shows of the header: fields whose text can be read, and so blacked out.
 READABLE: Final = frozenset(
     (
@@ -32,47 +28,9 @@ READABLE: Final = frozenset(
     )
 )
 
-_KINDS: Final = {
-    ("in", "mail"): "受信した電子メール",
-    ("out", "mail"): "送信した電子メール",
-    ("out", "reply"): "自動返信として送信した電子メール",
-    ("out", "notice"): "通知として送信した電子メール",
-    ("out", "report"): "不達通知として送信した電子メール",
-    ("out", "forward"): "転送した電子メール",
-}
 _NOT_SHOWN: Final = "紙面に表示できない形式です。内容は、ファイル一式の attachments にある原本をご覧ください。"
 _WITHHELD: Final = "墨消しの対象となるメールに添付されていたため、内容は省略しています。"
 _CUT_SHORT: Final = "長い本文のため、末尾の約 {omitted:,} 文字を省いています。全文は原本（eml）にあります。"
-_OUTCOMES: Final = {
-    "deliver": "通常どおり配信",
-    "quarantine": "保留",
-    "reject": "受信を拒否",
-    "discard": "破棄（記録のみ）",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What all papers of a bundle have in common."""
-
-    shop: str
-    zone: ZoneInfo
-    made_at: datetime
-    checkpoint: str  # one line about the checkpoint that seals the records
-    words: tuple[str, ...] = ()  # to black out
-
-
-@dataclass(slots=True)
-class Paper:
-    """Data for the template, with the pictures that they name."""
-
-    data: dict[str, Any]
-    pictures: dict[str, bytes] = field(default_factory=dict)
-
-
-def kind_of(letter: Letter) -> str:
-    """What kind of mail it is, as headings and tables say it."""
-    return _KINDS.get((letter.direction, letter.kind), "電子メール")
 
 
 class Pages:
@@ -113,9 +71,9 @@ class Pages:
         data["fields"] = self._header_block(shown)
         data["notices"], data["body"] = self._body(shown)
         data["attachments"] = self._list(paper, shown, with_pictures=with_pictures)
-        data["facts"] = self._facts(shown)
+        data["facts"] = gateway_facts(letter, self.frame, self.redaction, shown, touched=self.touched)
         data["headers_title"], data["headers"] = self._headers(shown)
-        data["dialogue"] = self._fixed(_dialogue(letter), shown)
+        data["dialogue"] = fixed_lines((letter.record or {}).get("dialogue") or (), self.redaction, shown)
         data["remarks"] = _remarks(shown)
         if self.touched:
             data["notices"] = ["この書面は、■■■■ の部分を墨消しして作り直したものです。", *data["notices"]]
@@ -144,11 +102,7 @@ class Pages:
             data["body"] = body_text.groups(self.redaction.lines(lines), shown)
             data["notices"] = _cut_short(omitted)
         else:
-            data["notices"] = [
-                "紙面に表示できない形式です。内容は、ファイル一式の attachments にある原本をご覧ください。"
-            ]
-            if self.touched:
-                data["notices"] = ["墨消しの対象となるメールに添付されていたため、内容は省略しています。"]
+            data["notices"] = [_WITHHELD if self.touched else _NOT_SHOWN]
         data["remarks"] = _remarks(shown)
         return paper
 
@@ -241,49 +195,13 @@ class Pages:
             )
         return rows
 
-    def _facts(self, shown: Shown) -> list[list[str]]:
-        letter = self.letter
-        record = letter.record or {}
-        peer, origin = record.get("peer") or {}, record.get("origin") or {}
-        tls, verdict, facts = peer.get("tls") or {}, record.get("verdict") or {}, record.get("facts") or {}
-        recipients = "、".join(f"<{one}>" for one in letter.recipients)
-        at = "受信時刻" if letter.direction == "in" else "送信を記録した時刻"
-        rows = [
-            ["記録番号", f"{letter.seq}"],
-            [at, f"{japanese(letter.received_at, self.frame.zone)}　{utc_text(letter.received_at)}"],
-            ["エンベロープ", f"<{letter.mail_from}> → {recipients[:LONGEST_FIELD]}"],
-        ]
-        if peer:
-            port = f"（ポート {peer['port']}）" if peer.get("port") else ""
-            rows.append(["接続元 IP アドレス", f"{peer.get('ip', '')}{port}"])
-            if peer.get("helo"):
-                rows.append(["HELO 名", peer["helo"]])
-            said = f"{tls['version']}（{tls['cipher']}）" if tls else "なし（平文）"
-            rows.append(["通信の暗号化", said])
-        if origin:
-            rows.append(["発信元 IP アドレス", f"{origin['ip']}（根拠 {origin['source']}、確度 {origin['trust']}）"])
-        checks = [f"{name.upper()} {_fact(facts[name])}" for name in ("spf", "dkim", "dmarc", "arc") if name in facts]
-        if checks:
-            rows.append(["差出人の認証", "、".join(checks)])
-        if verdict:
-            outcome = _OUTCOMES.get(verdict.get("then", ""), verdict.get("then", ""))
-            rows.append(["取扱い", f"{outcome}（規則：{verdict.get('rule', '')}）"])
-        rows = [[label, shown.breakable(self.redaction.text(said))] for label, said in rows]
-        if self.touched:
-            rows.append(["SHA-256", "墨消しのため記載しません（原本と引き合わせれば推測できるため）"])
-        else:
-            rows.append(["SHA-256（原文）", letter.sha256, "fixed"])
-        rows.append(["大きさ", f"{letter.size:,} バイト"])
-        rows.append(["チェックポイント", shown.breakable(self.frame.checkpoint)])
-        return rows
-
     def _headers(self, shown: Shown) -> tuple[str, list[list[str]]]:
         raw = self.letter.raw or b""
         if not self.touched:
             text = text_lines(raw[: self.message.body_start] if self._parsable() else raw[:20_000])
             return (
                 "メールヘッダー（全文、受信したまま）" if self.letter.direction == "in" else "メールヘッダー（全文）",
-                (self._fixed(text, shown)),
+                fixed_lines(text, self.redaction, shown),
             )
         lines: list[str] = []
         left_out = 0
@@ -294,44 +212,13 @@ class Pages:
                 else:
                     left_out += 1
         title = f"メールヘッダー（墨消しのため、符号化を解いて表示。{left_out} 項目を省略）"
-        return title, self._fixed(lines, shown)
+        return title, fixed_lines(lines, self.redaction, shown)
 
     def _parsable(self) -> bool:
         try:
             return self.message.body_start >= 0
         except MimeLimit:
             return False
-
-    def _fixed(self, lines: Sequence[str], shown: Shown) -> list[list[str]]:
-        kept = self.redaction.lines(lines[:MOST_HEADER_LINES])
-        made = [[_keep_blanks(piece) for piece in wrap(shown.text(line), COLUMNS)] for line in kept]
-        if len(lines) > MOST_HEADER_LINES:
-            made.append([f"（ほか {len(lines) - MOST_HEADER_LINES} 行。全文は原本をご覧ください）"])
-        return made
-
-
-def text_lines(raw: bytes) -> list[str]:
-    """Raw header bytes as lines, folds as sent; 8-bit bytes as the text they most likely are."""
-    text = raw.decode("ascii") if raw.isascii() and b"\x1b" not in raw else "\n".join(map(text_of, raw.split(b"\n")))
-    return [line.rstrip("\r") for line in text.rstrip("\r\n").split("\n")]
-
-
-def _keep_blanks(piece: str) -> str:
-    bare = piece.lstrip(" ")
-    said = "\u00a0" * (len(piece) - len(bare)) + bare
-    return re.sub(" (?= )", "\u00a0", said)
-
-
-def _dialogue(letter: Letter) -> list[str]:
-    return list((letter.record or {}).get("dialogue") or ())
-
-
-def _fact(fact: Any) -> str:
-    if isinstance(fact, dict):
-        if fact.get("unknown"):
-            return "不明"
-        return "なし" if fact.get("value") is None else str(fact.get("value"))
-    return str(fact)
 
 
 def _only_html(message: Message) -> bool:
@@ -340,9 +227,7 @@ def _only_html(message: Message) -> bool:
 
 
 def _cut_short(omitted: int) -> list[str]:
-    return (
-        [f"長い本文のため、末尾の約 {omitted:,} 文字を省いています。全文は原本（eml）にあります。"] if omitted else []
-    )
+    return [_CUT_SHORT.format(omitted=omitted)] if omitted else []
 
 
 def _remarks(shown: Shown) -> list[str]:

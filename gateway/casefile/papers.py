@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 from gateway.casefile.acts import acts_of
 from gateway.casefile.csv_table import csv_bytes
 from gateway.casefile.documents import Paper
+from gateway.casefile.facts import Facts
+from gateway.casefile.frame import Frame, kind_of
 from gateway.casefile.letter import Letter
 from gateway.casefile.lists import listing, one_line
-from gateway.casefile.page import Frame, kind_of
-from gateway.casefile.tables import Facts, timeline
+from gateway.casefile.timeline import timeline
 from gateway.casefile.when import japanese_date, japanese_minute
 
 DRAFT: Final = "証拠説明書（案）"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from gateway.evidence import export_material as material
-from gateway.evidence.export_material import AnchorMaterial, LogRecord, SealedCheckpoint
-from gateway.evidence.key_files import PublicKeys
+from gateway.evidence.anchors import AnchorMaterial
+from gateway.evidence.log_records import LogRecord, records_between
+from gateway.evidence.proven import consistencies, proofs
+from gateway.evidence.sealed import SealedCheckpoint
 from gateway.store.engine import Store
 
 SHIPPED: Final = ("verify.py", "verify.sh")
@@ -18,7 +19,7 @@ SHIPPED: Final = ("verify.py", "verify.sh")
 async def write_leaves(store: Store, size: int, file: Path, progress: Callable[[int], None]) -> None:
     """A line for each record of the log: its leaf's text, or of a deleted one the leaf's hash; nothing personal."""
     with file.open("w", encoding="ascii", newline="\n") as out:
-        async for record in material.records_between(store, 0, size):
+        async for record in records_between(store, 0, size):
             out.write(leaf_line(record) + "\n")
             if record.seq % 1000 == 0:
                 progress(record.seq)
@@ -37,32 +38,26 @@ async def write_proofs(
     store: Store,
     folder: Path,
     checkpoint: SealedCheckpoint,
-    keys: PublicKeys,
     disclosed: Iterable[int],
-    anchors: Iterable[AnchorMaterial],
+    anchors: Sequence[AnchorMaterial],
 ) -> None:
-    """Everything of the folder but the leaves and `exhibits.txt`; `disclosed` are the numbers of records to show."""
-    for name in ("keys", "anchors", "records", "proofs"):
+    """Everything of the folder but keys, leaves and `exhibits.txt`; `disclosed` are the numbers of records to show."""
+    for name in ("anchors", "records", "proofs"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "checkpoint.txt").write_bytes(checkpoint.file)
     (folder / "checkpoint.ecdsa").write_bytes(checkpoint.ecdsa or b"")
-    for name, content in (await material.key_files(store, keys)).items():
-        (folder / "keys" / name).write_bytes(content)
-    size = checkpoint.checkpoint.size
-    index = []
-    fitting = [one for one in anchors if one.size <= size]
-    for number, anchor in enumerate(fitting, 1):
-        index.append(_write_anchor(folder / "anchors", f"{number:03d}", anchor))
+    numbered = enumerate(anchors, 1)
+    index = [_write_anchor(folder / "anchors", f"{number:03d}", anchor) for number, anchor in numbered]
     (folder / "anchors.txt").write_text("".join(index), "ascii", newline="\n")
-    for proven in await material.proofs(store, sorted(set(disclosed)), checkpoint):
+    for proven in await proofs(store, sorted(set(disclosed)), checkpoint):
         record = proven.record
         if record.salt is None or record.record is None:
             continue
         (folder / "records" / f"{record.seq:08d}.bin").write_bytes(record.salt + record.record.encode())
         path = "".join(f"{hash.hex()}\n" for hash in proven.path)
         (folder / "proofs" / f"{record.seq:08d}.txt").write_text(path, "ascii", newline="\n")
-    lines = []
-    for old, new, path_between in await material.consistencies(store, [*(one.size for one in fitting), size]):
+    lines, sizes = [], [*(one.size for one in anchors), checkpoint.checkpoint.size]
+    for old, new, path_between in await consistencies(store, sizes):
         lines.append(f"{old} {new} {' '.join(hash.hex() for hash in path_between)}".rstrip() + "\n")
     (folder / "consistency.txt").write_text("".join(lines), "ascii", newline="\n")
     for name in SHIPPED:

@@ -19,7 +19,8 @@ class Summary:
     attachments: int
     calls: int
     redacted: int
-    anchors: int
+    stamped: int  # anchors by time stamping authorities
+    mailed: int  # anchors by mail
     deleted: int
     origin: str
     size: int
@@ -32,9 +33,19 @@ def readme(summary: Summary, language: str) -> bytes:
     parts = [_HEAD.with_(**values), _CONTENT]
     if summary.redacted:
         parts.append(_REDACTED.with_(redacted=summary.redacted))
-    parts += [_PROVES.with_(**values), _ANCHORED.with_(**values) if summary.anchors else _NOT_ANCHORED, _NOT, _CHECK]
+    parts += [_PROVES.with_(**values), _anchored(summary), _NOT, _CHECK]
     text = "\n".join(part.in_(language) for part in parts)
     return b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
+
+
+def _anchored(summary: Summary) -> Text:
+    found = []
+    if summary.stamped:
+        found.append(_STAMPED.with_(stamped=summary.stamped))
+    if summary.mailed:
+        found.append(_MAILED.with_(mailed=summary.mailed))
+    found = found or [_NOT_ANCHORED]
+    return Text("".join(one.in_("ja") for one in found), "".join(one.in_("en") for one in found))
 
 
 def manual() -> bytes:
@@ -148,15 +159,26 @@ _PROVES = Text(
    is kept in dns. This proof was made by somebody other than the shop.
 """,
 )
-_ANCHORED = Text(
+_STAMPED = Text(
     """\
-5. 外部の時刻認証局または店以外の宛先に固定されたチェックポイント（アンカー）が {anchors} 件あり、その時点より前の
-   記録は、店自身も後から書き換えられないこと。時刻認証局の証明書が信頼できるかは、閲覧者がお確かめください。
+5. 時刻認証局のタイムスタンプで固定されたチェックポイント（アンカー）が {stamped} 件あり、その時点より前の記録は、
+   店自身も後から書き換えられないこと。時刻認証局の証明書（verify/anchors の .pem）が信頼できるかは、閲覧者がお確かめ
+   ください。
 """,
     """\
-5. {anchors} checkpoints were fixed outside (anchors: time stamping authorities, or mail to others), so that not even
-   the shop could rewrite what was logged before them. Whether an authority's certificate is to be trusted is for the
+5. {stamped} checkpoints were fixed by time stamping authorities (anchors), so that not even the shop could rewrite
+   what was logged before them. Whether an authority's certificate (verify/anchors, .pem) is to be trusted is for the
    reader to judge.
+""",
+)
+_MAILED = Text(
+    """\
+ * 店以外の宛先へメールで送られたチェックポイント（アンカー）が {mailed} 件あります。この一式にあるのは店の控えです。
+   宛先に届いた写しと比べたときに、それより前の記録を店が書き換えていないことが示されます（verify/tejunsho.txt）。
+""",
+    """\
+ * {mailed} checkpoints were mailed to others (anchors). Those in this bundle are the shop's own copies: compared with
+   what arrived there, they show that the shop rewrote nothing that was logged before (verify/tejunsho.txt).
 """,
 )
 _NOT_ANCHORED = Text(
@@ -172,7 +194,10 @@ _NOT = Text(
 ・IP アドレスやヘッダーは、接続を示すもので、人物を示すものではありません。差出人の表示は、偽ることができます。
 ・ゲートウェイに届く前に失われたメールや、そもそも届いていないメールのことは分かりません。
 ・偽造されたメールが届いた場合、それが「そのとおり届いた」ことを示すだけです。
-・最初のアンカーより前の記録を店自身が作り替えた可能性は、DKIM 署名のあるメールを除き、排除できません。
+・最初のアンカーより前の記録を店自身が作り替えた可能性は、DKIM 署名のあるメールを除き、排除できません。最後のアンカー
+  より後の記録も、店の署名だけで守られています。
+・署名鍵が店のものであることは、この一式だけでは分かりません。検証の結果に出る鍵の指紋を、店に別の手段でお確かめ
+  ください（店では「sekisho keys show」で表示されます）。
 ・電話の内容は、店の担当者が書き留めたものです（録音がある場合を除きます）。
 ・書証の PDF は見やすくするための印刷物です。原本は eml です。
 """,
@@ -184,6 +209,9 @@ _NOT = Text(
 - It says nothing of mail that was lost before it reached the gateway.
 - Of a forged mail that came in, it shows only that it came in like this.
 - That the shop itself made up what was logged before the first anchor is not excluded, except for mail signed by DKIM.
+  What was logged after the last anchor is guarded by the shop's own signature alone.
+- That the signing key is the shop's cannot be seen from this bundle alone. Ask the shop by another way for the
+  fingerprint that the check prints (the shop sees it by "sekisho keys show").
 - What was said on the telephone is what the shop's staff wrote down, unless there is a recording.
 - The PDF papers are prints for reading. The originals are the eml files.
 """,
@@ -220,7 +248,8 @@ _STEPS = Text(
    openssl dgst -sha256 -verify keys/ecdsa.pem -signature checkpoint.ecdsa checkpoint.txt
 3. ログ　　　　leaves.txt の1行が1件の記録（リーフ）です。「sekisho/1 番号 時刻 種類 ハッシュ」。
    RFC 6962 のマークル木を作ると、ルートハッシュがチェックポイントと一致します（リーフ: SHA-256(0x00 ‖ 行)、節:
-   SHA-256(0x01 ‖ 左 ‖ 右)）。「deleted」で始まる行は、内容が削除された記録で、末尾がリーフのハッシュです。
+   SHA-256(0x01 ‖ 左 ‖ 右)）。「deleted」で始まる行は、内容が削除された記録で、末尾がリーフのハッシュです（その行の
+   時刻と種類は参考で、ハッシュでは確かめられません）。
 4. 記録　　　　records/番号.bin は、32バイトの乱数（ソルト）と記録（JSON）です。その SHA-256 が、リーフの末尾です。
    記録の "sha256" が、原本（eml）の SHA-256 です。
 5. 作成の記録　exhibits.txt の1行目の番号の記録（種類 export）の "files" に、各表の SHA-256 があります。
@@ -243,7 +272,8 @@ _STEPS = Text(
    openssl dgst -sha256 -verify keys/ecdsa.pem -signature checkpoint.ecdsa checkpoint.txt
 3. Log          Each line of leaves.txt is the leaf of one record: "sekisho/1 NUMBER TIME KIND HASH". The Merkle tree of
    RFC 6962 over them has the root hash of the checkpoint (leaf: SHA-256(0x00 || line), node: SHA-256(0x01 || left ||
-   right)). A line that begins with "deleted" is a record whose content was deleted; its last word is the leaf's hash.
+   right)). A line that begins with "deleted" is a record whose content was deleted; its last word is the leaf's hash
+   (its time and kind are told, but not fixed by the hash).
 4. Records      records/NUMBER.bin is 32 random bytes (the salt) and the record (JSON). Its SHA-256 is the last word of
    the leaf. The record's "sha256" is that of the original (eml).
 5. Making       The first line of exhibits.txt names the record (kind export) whose "files" hold the tables' SHA-256.

@@ -1,25 +1,17 @@
-"""The tables of a bundle: messages, attachments, timeline, completeness, what was blacked out, who held it."""
+"""The tables of a bundle as CSV: messages, attachments, what was blacked out, and those of the other modules."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from gateway.casefile.acts import acts_of
+from gateway.casefile.completeness import COMPLETENESS, completeness
 from gateway.casefile.csv_table import csv_bytes
-from gateway.casefile.gather import Gathered
-from gateway.casefile.letter import Letter
-from gateway.casefile.page import kind_of
-from gateway.casefile.redaction import Redaction
+from gateway.casefile.custody import AUDIT, CUSTODY, audit, custody
+from gateway.casefile.facts import Facts
+from gateway.casefile.frame import kind_of
+from gateway.casefile.timeline import TIMELINE, timeline
 from gateway.casefile.when import local_text, utc_text
-from gateway.casefile.workshop import Taken
-from gateway.evidence.export_material import LogRecord
-
-WITHHELD: Final = "墨消し"
 
 MESSAGES: Final = {
     "exhibit": "号証",
@@ -63,28 +55,6 @@ ATTACHMENTS: Final = {
     "sha256": "SHA-256",
     "file": "ファイル",
 }
-TIMELINE: Final = {
-    "at": "日時",
-    "at_utc": "日時（UTC）",
-    "what": "できごと",
-    "who": "相手",
-    "summary": "内容",
-    "acts": "行為",
-    "exhibit": "号証",
-    "seq": "記録番号",
-}
-COMPLETENESS: Final = {
-    "scope": "範囲",
-    "period": "期間",
-    "address": "アドレス",
-    "logged": "記録",
-    "exported": "書き出し",
-    "withheld": "除外",
-    "other": "対象外",
-    "deleted": "削除済み",
-    "redacted": "書き出しのうち墨消し",
-    "reason": "理由",
-}
 REDACTIONS: Final = {
     "exhibit": "号証",
     "seq": "記録番号",
@@ -93,46 +63,8 @@ REDACTIONS: Final = {
     "left_out": "除いたもの",
     "reason": "理由",
 }
-CUSTODY: Final = {
-    "at": "日時",
-    "action": "できごと",
-    "holder": "取扱者",
-    "to": "渡した先",
-    "bundle": "ファイル名",
-    "sha256": "SHA-256",
-    "seq": "記録番号",
-}
-AUDIT: Final = {
-    "at": "日時",
-    "kind": "種類",
-    "action": "操作",
-    "operator": "操作者",
-    "reason": "理由",
-    "seq": "記録番号",
-}
 
 _DIRECTIONS: Final = {"in": "受信", "out": "送信"}
-_CUSTODY: Final = {"made": "作成", "handed_over": "引渡し", "received": "受領"}
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What all tables are made of."""
-
-    gathered: Gathered
-    taken: Mapping[str, Taken]  # by the name of the mark
-    missing: frozenset[str]  # names of marks whose original was deleted
-    leaves: Mapping[int, bytes]
-    times: Sequence[tuple[datetime, bool]]  # of every message record: when, and whether deleted
-    zone: ZoneInfo
-    redaction: Redaction
-    reason: str  # why things were blacked out
-    shop: str
-
-    @property
-    def exhibits(self) -> list[Letter]:
-        """The letters that became exhibits."""
-        return [letter for letter in self.gathered.letters if letter.mark.name in self.taken]
 
 
 def write_tables(facts: Facts) -> dict[str, bytes]:
@@ -143,38 +75,14 @@ def write_tables(facts: Facts) -> dict[str, bytes]:
         "05_attachments.csv": (ATTACHMENTS, _attachments(facts)),
         "06_completeness.csv": (COMPLETENESS, completeness(facts)),
         "08_redactions.csv": (REDACTIONS, _redactions(facts)),
-        "09_custody.csv": (CUSTODY, _custody(facts)),
-        "10_operator_audit.csv": (AUDIT, _audit(facts)),
+        "09_custody.csv": (CUSTODY, custody(facts)),
+        "10_operator_audit.csv": (AUDIT, audit(facts)),
     }
     clean = facts.redaction.text
     return {
         name: csv_bytes(columns, ([clean(cell) if isinstance(cell, str) else cell for cell in row] for row in rows))
         for name, (columns, rows) in made.items()
     }
-
-
-def timeline(facts: Facts) -> list[tuple[str, ...]]:
-    """Mail, calls and blocks in the order of time."""
-    rows: list[tuple[datetime, int, tuple[str, ...]]] = []
-    for letter in facts.gathered.letters:
-        acts = "、".join(dict.fromkeys(f"{act.name}「{act.quote}」" for act in acts_of(letter.record)))
-        who = letter.from_header or letter.mail_from if letter.direction == "in" else "、".join(letter.recipients)
-        taken = facts.taken.get(letter.mark.name)
-        stamp = taken.stamp if taken else "（原本は削除済み）"
-        rows.append((letter.received_at, letter.seq, (kind_of(letter), who, letter.subject, acts, stamp)))
-    for call in facts.gathered.calls:
-        heard = f"（録音 {call.recording}）" if call.recording else ""
-        rows.append(
-            (call.at, call.seq, ("電話", call.person or call.number or "番号非通知", call.summary + heard, "", ""))
-        )
-    for entry in facts.gathered.blocks:
-        what = "監視を開始" if entry.watched else "取引停止を登録"
-        rows.append((entry.created_at, entry.seq, (what, entry.person or entry.value, entry.reason, "", "")))
-        if entry.ended_at is not None:
-            said = ("取引停止を解除", entry.person or entry.value, entry.end_reason, "", "")
-            rows.append((entry.ended_at, entry.seq, said))
-    rows.sort(key=lambda row: row[:2])
-    return [(local_text(at, facts.zone), utc_text(at), *said, str(seq)) for at, seq, said in rows]
 
 
 def _messages(facts: Facts) -> Iterable[Sequence[object]]:
@@ -225,56 +133,6 @@ def _attachments(facts: Facts) -> Iterable[Sequence[object]]:
             yield (one.stamp, taken.stamp, letter.seq, one.name, one.content_type, one.size, digest, one.path)
 
 
-def completeness(facts: Facts) -> list[tuple[object, ...]]:
-    """Logged = exported + withheld + not concerned + deleted, for every month and in all; then for each address."""
-    months: dict[str, Counter[str]] = {}
-    for at, gone in facts.times:
-        months.setdefault(_month(at, facts.zone), Counter()).update(("logged", "deleted") if gone else ("logged",))
-    addresses: dict[str, Counter[str]] = {}
-    logged = {record.seq: record.at for record in facts.gathered.about}
-    for letter in facts.gathered.letters:
-        taken = facts.taken.get(letter.mark.name)
-        fate = ["exported"] if taken else ["deleted_body"]
-        if taken and taken.touched:
-            fate.append("redacted")
-        at = logged.get(letter.seq, letter.received_at)
-        months.setdefault(_month(at, facts.zone), Counter()).update(fate)
-        who = letter.mail_from if letter.direction == "in" else "、".join(letter.recipients)
-        addresses.setdefault(who or "<>", Counter()).update(["logged", *fate])
-    rows: list[tuple[object, ...]] = []
-    total: Counter[str] = Counter()
-    for month, count in sorted(months.items()):
-        rows.append(_complete("ログ全体", month, "", count, whole=True))
-        total.update(count)
-    rows.append(_complete("ログ全体", "合計", "", total, whole=True))
-    rows += [_complete("対象", "全期間", who, count, whole=False) for who, count in sorted(addresses.items())]
-    return rows
-
-
-def _complete(scope: str, period: str, address: str, count: Counter[str], *, whole: bool) -> tuple[object, ...]:
-    exported, withheld, deleted = count["exported"], count["deleted_body"], count["deleted"]
-    other = count["logged"] - exported - withheld - deleted if whole else 0
-    why = []
-    if withheld:
-        why.append("除外：原本がないため書証にできないもの")
-    if deleted:
-        why.append("削除済み：保存期間の満了または本人の請求（証明は残る）")
-    if other:
-        why.append("対象外：この案件の条件に当たらないもの")
-    return (
-        scope,
-        period,
-        address,
-        count["logged"],
-        exported,
-        withheld,
-        other,
-        deleted,
-        count["redacted"],
-        "。".join(why),
-    )
-
-
 def _redactions(facts: Facts) -> Iterable[Sequence[object]]:
     for letter in facts.exhibits:
         taken = facts.taken[letter.mark.name]
@@ -284,46 +142,7 @@ def _redactions(facts: Facts) -> Iterable[Sequence[object]]:
             yield (taken.stamp, letter.seq, taken.places, leaf, left_out, facts.reason)
 
 
-def _custody(facts: Facts) -> Iterable[Sequence[object]]:
-    for record in facts.gathered.audit:
-        if record.kind == "custody" and record.said is not None:
-            said = record.said
-            action = _CUSTODY.get(said.get("action", ""), said.get("action", ""))
-            yield (
-                local_text(record.at, facts.zone),
-                action,
-                said.get("operator", ""),
-                said.get("to", ""),
-                said.get("bundle", ""),
-                said.get("sha256", ""),
-                record.seq,
-            )
-    for action in ("受領", "引渡し", "受領", "引渡し"):  # to be filled in by whoever takes the bundle on
-        yield ("", action, "", "", "", "", "")
-
-
-def _audit(facts: Facts) -> Iterable[Sequence[object]]:
-    concerned = {entry.seq for entry in facts.gathered.blocks} | {record.seq for record in facts.gathered.about}
-    for record in facts.gathered.audit:
-        said = record.said
-        if said is None:
-            yield (local_text(record.at, facts.zone), record.kind, "（削除済み）", "", "", record.seq)
-        elif record.kind not in ("block", "unblock", "quarantine", "call", "people") or record.seq in concerned:
-            yield _act(record, said, facts.zone)
-
-
-def _act(record: LogRecord, said: Mapping[str, Any], zone: ZoneInfo) -> Sequence[object]:
-    action = said.get("action") or said.get("verb") or said.get("what") or said.get("rule") or record.kind
-    reason = said.get("reason") or said.get("why") or ""
-    at = local_text(record.at, zone)
-    return (at, record.kind, action if isinstance(action, str) else "", said.get("operator", ""), reason, record.seq)
-
-
 def _value(fact: Any) -> str:
     if isinstance(fact, dict):
         return "unknown" if fact.get("unknown") else str(fact.get("value") or "")
     return ""
-
-
-def _month(at: datetime, zone: ZoneInfo) -> str:
-    return at.astimezone(zone).strftime("%Y-%m")

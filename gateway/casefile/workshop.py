@@ -16,9 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
+from gateway.casefile.frame import Frame, Paper
 from gateway.casefile.letter import Attachment, Letter
 from gateway.casefile.marks import file_suffix
-from gateway.casefile.page import Frame, Pages, Paper
+from gateway.casefile.page import Pages
 from gateway.casefile.typesetter import NotSet, Typesetter
 
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from gateway.casefile.bundle import PACKING, READING, SEALING, SETTING, Made, Order, make_bundle
+from gateway.casefile.bundle import make_bundle
 from gateway.casefile.marks import LONGEST_NAME
+from gateway.casefile.order import PACKING, READING, SEALING, SETTING, Made, Order
 from gateway.cli.context import Context, current, operator
 from gateway.cli.output import emit, fields, progress, say, warn
 from gateway.cli.usage import WrongUsage

@@ -12,8 +12,8 @@ from gateway.cli.output import confirm, emit, fields, say, warn
 from gateway.cli.verbs import Verb
 from gateway.errors import Refused, SekishoError
 from gateway.evidence import checkpoint as seals
-from gateway.evidence.export_material import checkpoint_now, key_files, public_keys
 from gateway.evidence.key_files import load_keys
+from gateway.evidence.sealed import checkpoint_now, key_files, public_keys
 from gateway.ops.anchoring import anchor
 from gateway.ops.places import checkpoint_files
 from gateway.text import Text

@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,38 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.evidence import faults, timestamp
-from gateway.evidence.export_material import SealedCheckpoint
 from gateway.evidence.faults import Broken
 from gateway.evidence.note import parse
+from gateway.evidence.sealed import SealedCheckpoint
 from gateway.store.anchors import KIND, MAIL, STAMP, KeepStamp
 from gateway.store.engine import Store
 from gateway.store.tables import anchor, log
 from gateway.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorMaterial:
+    """What somebody outside said about a checkpoint.
+
+    `kind` rfc3161: `target` is the authority's URL, `request` and `response` are DER as sent and received, `authority`
+    the certificates (PEM) that it was judged by, `stamped_at` its time: check with
+    `openssl ts -verify -data NOTE -in RESPONSE -CAfile AUTHORITY -attime SECONDS`, because without `-attime` the check
+    fails once the authority's certificate has expired. `kind` mail: `target` are the addresses, `message` is the id
+    of the mail. `seq` is its record in the log.
+    """
+
+    id: str
+    seq: int
+    kind: str
+    size: int
+    at: datetime
+    target: str
+    note: str
+    request: bytes | None
+    response: bytes | None
+    stamped_at: datetime | None
+    authority: str | None
+    message: str | None
 
 
 async def stamp(store: Store, checkpoint: SealedCheckpoint, url: str, ca: Path | None) -> int:
@@ -47,6 +74,13 @@ async def stamp(store: Store, checkpoint: SealedCheckpoint, url: str, ca: Path |
             found.authority,
         )
     )
+
+
+async def anchors(store: Store) -> tuple[AnchorMaterial, ...]:
+    """Every anchor, smallest checkpoint first."""
+    async with store.read() as connection:
+        rows = await connection.execute(select(anchor).order_by(anchor.c.size, anchor.c.at, anchor.c.id))
+        return tuple(AnchorMaterial(**row._mapping) for row in rows)
 
 
 async def attested(connection: AsyncConnection) -> list[tuple[str, Text]]:

@@ -9,8 +9,8 @@ import structlog
 
 from gateway.errors import SekishoError
 from gateway.evidence.anchors import stamp
-from gateway.evidence.export_material import SealedCheckpoint, key_files, newest_checkpoint
 from gateway.evidence.key_files import PublicKeys
+from gateway.evidence.sealed import SealedCheckpoint, key_files, newest_checkpoint
 from gateway.model.acceptance import Draft
 from gateway.model.exchange import new_id
 from gateway.model.settings import Settings

@@ -17,17 +17,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import zstandard
+from cryptography import x509
 
 from gateway.casefile.bag import digest_of, files_below
-from gateway.casefile.bundle import Made, Order, make_bundle
-from gateway.evidence.export_material import checkpoint_now
+from gateway.casefile.bundle import make_bundle
+from gateway.casefile.order import Made, Order
+from gateway.evidence.sealed import checkpoint_now
+from gateway.evidence.timestamp import judge
 from gateway.model.merkle import BLOCK, Frontier, leaf_hash
 from gateway.model.record import canonical_json, leaf_text
-from gateway.store.batch import Batch
+from gateway.store.anchors import KeepStamp
 from gateway.store.body import pack_now
 from gateway.store.deletion import RETENTION, Delete
 from gateway.store.selection import Selection
-from gateway.store.tables import anchor
 from gateway.store.types import from_micros
 from tests.integration.cli_shop import Shop
 from tests.servers.process import program, want
@@ -167,28 +169,16 @@ def _openssl(*arguments: str) -> None:
 def anchor_now(shop: Shop, authority: Authority) -> str:
     """Seal the log and have the checkpoint stamped; gives its note."""
 
-    class Keep:
-        def __init__(self, row: dict[str, Any]) -> None:
-            self._row = row
-
-        async def apply(self, batch: Batch) -> None:
-            seq = batch.append("anchor", {"kind": "rfc3161", "size": self._row["size"]})
-            batch.insert(anchor, {**self._row, "seq": seq, "at": batch.now, "stamped_at": batch.now})
-
     async def work(store: Any) -> str:
         sealed = await checkpoint_now(store, *keys(shop))
         request, response = authority.stamp(sealed.note)
-        row = {
-            "id": hashlib.sha256(response).hexdigest()[:16],
-            "kind": "rfc3161",
-            "size": sealed.checkpoint.size,
-            "target": "http://127.0.0.1/tsa",
-            "note": sealed.note,
-            "request": request,
-            "response": response,
-            "authority": authority.certificate,
-        }
-        await store.committer.submit(Keep(row))
+        found = judge(sealed.file, request, response, x509.load_pem_x509_certificates(authority.certificate.encode()))
+        said = sealed.checkpoint
+        kept = KeepStamp(
+            *(said.size, said.root, sealed.note, "http://127.0.0.1/tsa", request, response),
+            *(found.at, found.serial, found.policy, found.authority),
+        )
+        await store.committer.submit(kept)
         return sealed.note
 
     note: str = shop.with_store(work)

@@ -18,9 +18,10 @@ import pytest
 from sqlalchemy import select
 
 from gateway.evidence import faults
+from gateway.evidence.anchors import anchors
 from gateway.evidence.checkpoint import seal
-from gateway.evidence.export_material import anchors, checkpoint_now
 from gateway.evidence.key_files import load_keys
+from gateway.evidence.sealed import checkpoint_now
 from gateway.evidence.verify import Verification, verify
 from gateway.model.settings import Anchors, Authority, Evidence, Outgoing, Settings, Target
 from gateway.ops.anchoring import anchor

@@ -11,7 +11,7 @@ from filters.api import Case, Lookups
 from filters.authentication import AuthenticationFilter
 from filters.offline import InLine, NoRecords
 from gateway.clients.dns import Resolver
-from gateway.evidence.export_material import records_between
+from gateway.evidence.log_records import records_between
 from gateway.mime.message import Message
 from gateway.model.envelope import Envelope, Peer
 from gateway.model.exchange import Exchange

@@ -19,9 +19,10 @@ from docx import Document
 from pymerkle import InmemoryTree
 
 from gateway.casefile.bundle import make_bundle
+from gateway.casefile.frame import Frame
 from gateway.casefile.letter import Letter
 from gateway.casefile.marks import Mark
-from gateway.casefile.page import Frame, Pages
+from gateway.casefile.page import Pages
 from gateway.casefile.redaction import BLACK
 from gateway.casefile.shipped.verify import check
 from gateway.casefile.typesetter import Typesetter

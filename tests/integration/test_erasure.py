@@ -16,8 +16,11 @@ from sqlalchemy import func, select, text, update
 
 from gateway.errors import NotFound, Refused
 from gateway.evidence.checkpoint import seal
-from gateway.evidence.export_material import checkpoint_now, deletions, leaf_hashes, proofs
+from gateway.evidence.deletions import deletions
 from gateway.evidence.key_files import load_keys
+from gateway.evidence.log_records import leaf_hashes
+from gateway.evidence.proven import proofs
+from gateway.evidence.sealed import checkpoint_now
 from gateway.evidence.verify import Verification, verify
 from gateway.model.entry import parse_entry
 from gateway.store import blocks, erasure

@@ -19,9 +19,9 @@ from gateway.errors import StoreError
 from gateway.evidence import checkpoint as seals
 from gateway.evidence import faults
 from gateway.evidence.checkpoint import Retired, make_checkpoint, rotate, seal
-from gateway.evidence.export_material import checkpoint_now, checkpoints_from, newest_checkpoint, public_keys
 from gateway.evidence.key_files import Keys, ecdsa_file, load_keys, new_keys
 from gateway.evidence.note import parse, sign, split_notes
+from gateway.evidence.sealed import checkpoint_now, checkpoints_from, newest_checkpoint, public_keys
 from gateway.evidence.verify import Verification, verify
 from gateway.store.engine import Store, open_store
 from gateway.store.proofs import Prover

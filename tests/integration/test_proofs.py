@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from gateway.errors import NotFound, StoreError
-from gateway.evidence.export_material import leaf_hashes, records_between
+from gateway.evidence.log_records import leaf_hashes, records_between
 from gateway.model import merkle
 from gateway.model.merkle import consistent, root_from_inclusion
 from gateway.store import proofs

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from gateway.evidence.checkpoint import seal
-from gateway.evidence.export_material import deletions, records_about
+from gateway.evidence.deletions import deletions
 from gateway.evidence.key_files import load_keys
+from gateway.evidence.log_records import records_about
 from gateway.evidence.verify import verify
 from gateway.store.calls import AddCall
 from gateway.store.cases import AddCase, Hold

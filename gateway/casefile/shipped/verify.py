@@ -11,7 +11,9 @@ Exit code 0: everything holds. 1: something does not, and is named. 2: this is n
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,8 +29,25 @@ from typing import Any
 
 BLOCK = 256
 MOST_SHOWN = 40
-LEAF = re.compile(r"sekisho/1 (\d{1,18}) (\S{27}) ([!-~]{1,40}) ([0-9a-f]{64})")
-GONE = re.compile(r"deleted (\d{1,18}) (\S{27}) ([!-~]{1,40}) ([0-9a-f]{64})")
+_REST = r" (\d{1,18}) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) ([a-z][a-z0-9._-]{0,39}) ([0-9a-f]{64})"
+LEAF, GONE = re.compile(f"sekisho/1{_REST}", re.ASCII), re.compile(f"deleted{_REST}", re.ASCII)
+EXHIBIT = re.compile(r"(\d{1,18}) ([a-z]+-\d+) ([0-9a-f]{64}|-)", re.ASCII)
+
+MANIFEST, TAG_MANIFEST = "manifest-sha256.txt", "tagmanifest-sha256.txt"
+SIGNED = (MANIFEST, "bag-info.txt")
+TAGS = ("bagit.txt", *SIGNED, *(f"signature/{name}.{way}" for name in SIGNED for way in ("ed25519", "ecdsa")))
+DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+# Made after the record of the making, which fixes all other files: the papers are prints of what it fixes.
+PRINTS = re.compile(
+    r"data/(?:00_readme_(?:ja|en)\.txt|0[12]_[a-z_]+\.(?:pdf|docx)|12_police_memo\.docx"
+    r"|verify/(?:tejunsho\.txt|verify\.py|verify\.sh|checkpoint\.(?:txt|ecdsa)|consistency\.txt|leaves\.txt"
+    r"|anchors\.txt|exhibits\.txt|anchors/\d{3,}\.(?:txt|tsq|tsr|pem)|(?:records|proofs)/\d{8,}\.(?:bin|txt)))",
+    re.ASCII,
+)
+
+
+# What reading a damaged zip raises.
+DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError)
 
 
 class NoBundle(Exception):
@@ -56,14 +76,17 @@ class Bundle:
     def __init__(self, path: Path) -> None:
         self._zip: zipfile.ZipFile | None = None
         self._root = path
+        self.outside: list[str] = []  # what lies there beside the files of the bag
         if path.is_dir():
             if not (path / "bagit.txt").is_file():
                 raise NoBundle("bagit.txt is missing")
-            self.names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+            below = [(p, p.relative_to(path).as_posix()) for p in path.rglob("*")]
+            self.names = sorted(name for p, name in below if p.is_file() and not p.is_symlink())
+            self.outside = [name for p, name in below if p.is_symlink() or not (p.is_file() or p.is_dir())]
             return
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise NoBundle(str(error)) from error
         tops = [name for name in self._zip.namelist() if name.count("/") <= 1 and name.endswith("bagit.txt")]
         if not tops:
@@ -83,9 +106,12 @@ class Bundle:
         """The content of a file; empty where it is missing."""
         if name not in self._known:
             return b""
-        with self.open(name) as stream:
-            content: bytes = stream.read()
-            return content
+        try:
+            with self.open(name) as stream:
+                content: bytes = stream.read()
+                return content
+        except DAMAGED:
+            return b""
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -98,13 +124,16 @@ class Bundle:
         return self._names
 
     def digest(self, name: str) -> str:
-        """SHA-256 of a file, hex; "" where it is missing."""
+        """SHA-256 of a file, hex; "" where it is missing or cannot be read."""
         if name not in self._known:
             return ""
         state = hashlib.sha256()
-        with self.open(name) as stream:
-            for piece in iter(lambda: stream.read(1 << 20), b""):
-                state.update(piece)
+        try:
+            with self.open(name) as stream:
+                for piece in iter(lambda: stream.read(1 << 20), b""):
+                    state.update(piece)
+        except DAMAGED:
+            return ""
         return state.hexdigest()
 
 
@@ -115,8 +144,8 @@ def check(path: Path, kept: tuple[str, ...] = ()) -> Findings:
     _manifest(bundle, found)
     log = Log(bundle, found)
     note = _checkpoint(bundle, log, found)
-    _anchors(bundle, log, note, kept, found)
     records = _records(bundle, log, found)
+    _anchors(bundle, log, note, Ring(bundle, note, records, found), records, kept, found)
     _deletions(log, records, found)
     _handed_over(bundle, log, note, records, found)
     _paths(bundle, log, note, found)
@@ -131,29 +160,40 @@ def _lines(content: bytes) -> list[str]:
 
 
 def _manifest(bundle: Bundle, found: Findings) -> None:
+    """Every file is in the list that it belongs to, and the lists of what matters are signed."""
     listed: dict[str, str] = {}
-    for name in ("manifest-sha256.txt", "tagmanifest-sha256.txt"):
-        for line in _lines(bundle.read(name)):
+    for manifest in (MANIFEST, TAG_MANIFEST):
+        for line in _lines(bundle.read(manifest)):
             digest, _, file = line.partition("  ")
+            if file in listed or (file not in TAGS if manifest == TAG_MANIFEST else not file.startswith("data/")):
+                found.fault(
+                    "MANIFEST", f"{manifest} に余分な行があります: {file}", f"{manifest} has a line too many: {file}"
+                )
+                continue
             listed[file] = digest
-    for file, digest in sorted(listed.items()):
+    for file in (*sorted(listed), *(tag for tag in TAGS if tag not in listed)):
         if not bundle.has(file):
             found.fault("FILE_MISSING", f"{file} がありません。", f"{file} is missing.")
-        elif bundle.digest(file) != digest:
+        elif file in listed and bundle.digest(file) != listed[file]:
             found.fault("FILE_CHANGED", f"{file} が変更されています。", f"{file} was changed.")
-    for file in bundle.names:
-        if file not in listed and file != "tagmanifest-sha256.txt":
-            found.fault("FILE_ADDED", f"{file} が付け加えられています。", f"{file} was added.")
-    for file in getattr(bundle, "outside", []):
+    if bundle.read("bagit.txt") != DECLARATION:
+        found.fault("FILE_CHANGED", "bagit.txt が変更されています。", "bagit.txt was changed.")
+    for file in (*(one for one in bundle.names if one not in listed and one != TAG_MANIFEST), *bundle.outside):
         found.fault("FILE_ADDED", f"{file} が付け加えられています。", f"{file} was added.")
-    key, signature = _public_key(bundle), bundle.read("signature/manifest-sha256.txt.ed25519")
-    if key is None or not ed25519_verify(key, bundle.read("manifest-sha256.txt"), signature):
+    key, good = _public_key(bundle), True
+    if key is None or not ed25519_verify(key, bundle.read(MANIFEST), bundle.read(f"signature/{MANIFEST}.ed25519")):
+        good = False
         found.fault(
             "MANIFEST_SIGNATURE",
             "ファイル一覧の署名が正しくありません。作成後に、ファイルか一覧が変更されています。",
             "The signature of the list of files is not good: files or the list were changed after it was made.",
         )
-    else:
+    if key is None or not ed25519_verify(
+        key, bundle.read("bag-info.txt"), bundle.read("signature/bag-info.txt.ed25519")
+    ):
+        good = False
+        found.fault("BAG_INFO", "bag-info.txt の署名が正しくありません。", "The signature of bag-info.txt is not good.")
+    if good:
         found.note(f"ファイル {len(listed)} 個と一覧の署名", f"{len(listed)} files and the signature of their list")
 
 
@@ -184,10 +224,26 @@ class Log:
             numbers.append(int(match[1]))
         self._order(numbers, found)
         self.place = {number: at for at, number in enumerate(numbers)}
+        newest = ""
+        for text in self.texts:
+            number, at = text.split(" ")[1:3]
+            if at < newest:
+                found.fault(
+                    "TIME_BACKWARDS",
+                    f"記録 {number} の時刻が、直前の記録より前になっています。",
+                    f"Record {number} bears a time before that of the record before it.",
+                )
+                break
+            newest = at
+
+    def kind(self, number: int) -> str:
+        """The kind of a record; "" where there is none."""
+        return self.texts[self.place[number]].split(" ")[3] if number in self.place else ""
 
     def _order(self, numbers: list[int], found: Findings) -> None:
         present = set(numbers)
-        missing = [n for n in range(max(numbers, default=-1) + 1) if n not in present]
+        last = min(max(numbers, default=-1), len(numbers) + 5)  # a number out of all reason is no reason to count to it
+        missing = [n for n in range(last + 1) if n not in present]
         for number in missing[:5]:
             found.fault(
                 "RECORD_MISSING", f"記録 {number} が取り除かれています。", f"Record {number} was taken out of the log."
@@ -248,9 +304,9 @@ class Note:
         self.body, _, signatures = text.partition("\n\n")
         self.body += "\n"
         lines = self.body.split("\n")
-        if len(lines) < 4 or not lines[1].isdigit():
+        if len(lines) < 4 or not re.fullmatch("[0-9]{1,18}", lines[1]):
             raise ValueError("not a checkpoint")
-        self.origin, self.size, self.root = lines[0], int(lines[1]), base64.b64decode(lines[2], validate=True)
+        self.origin, self.size, self.root = lines[0], int(lines[1]), _base64(lines[2])
         self.signatures = [line[2:].split(" ") for line in signatures.splitlines() if line.startswith("— ")]
 
     def signed_by(self, key: bytes) -> bool:
@@ -258,16 +314,83 @@ class Note:
         name = hashlib.sha256(self.origin.encode() + b"\n\x01" + key).digest()[:4]
         for parts in self.signatures:
             if len(parts) == 2 and parts[0] == self.origin:
-                raw = base64.b64decode(parts[1])
+                raw = _base64(parts[1])
                 if raw[:4] == name and ed25519_verify(key, self.body.encode(), raw[4:]):
                     return True
         return False
 
 
+def _base64(text: str) -> bytes:
+    """What a text says in Base64; empty where it says nothing."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
 def _public_key(bundle: Bundle) -> bytes | None:
     pem = bundle.read("data/verify/keys/ed25519.pem").decode("ascii", "replace")
-    raw = base64.b64decode("".join(line for line in pem.splitlines() if "-----" not in line) or "")
+    raw = _base64("".join(line for line in pem.splitlines() if "-----" not in line))
     return raw[-32:] if len(raw) == 44 else None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class Ring:
+    """The keys that the bundle's own key succeeded, by the exchanges on record, and the others that the log names."""
+
+    def __init__(self, bundle: Bundle, note: Note | None, records: dict[int, dict[str, Any]], found: Findings) -> None:
+        key = _public_key(bundle)
+        self.own = [key] if key is not None else []
+        self.others: dict[bytes, int] = {}
+        for seq, record in sorted(records.items(), reverse=True):
+            if record["kind"] != "keys":
+                continue
+            said = record["said"]
+            text, signatures = str(said.get("statement", "")), said.get("signatures") or {}
+            told = [_base64((said.get(whose) or {}).get("ed25519", "")) for whose in ("old", "new")]
+            lines = text.split("\n")
+            stated = [_base64(line) for line in (*lines[2:3], *lines[4:5])]
+            good = note is not None and lines[1:2] == [note.origin] and stated == told
+            for whose, one in (("old", told[0]), ("new", told[1])):
+                signature = _base64(str(signatures.get(f"{whose}.ed25519", "")))
+                good = good and (not one or ed25519_verify(one, text.encode(), signature))
+            if not good:
+                found.fault(
+                    "KEYS",
+                    f"鍵の交代の記録 {seq} が正しくありません。",
+                    f"Record {seq} of an exchange of keys is not good.",
+                )
+            elif told[1] in self.own:
+                self.own += [told[0]] if told[0] else []
+            else:
+                self.others[told[1]] = seq
+        if key is not None:
+            found.note(
+                f"署名鍵の指紋 {_digest(key)}（店から別に受け取ったものと同じか、お確かめください）",
+                f"fingerprint of the signing key {_digest(key)}: compare it with what the shop told you by another way",
+            )
+
+    def judge(self, name: str, note: Note, found: Findings) -> None:
+        """Say whether an anchored note bears a signature of one of the keys."""
+        if any(note.signed_by(key) for key in self.own):
+            return
+        for key, seq in self.others.items():
+            if note.signed_by(key):
+                found.note(
+                    f"アンカー {name} は、記録 {seq} で登録された別の鍵で署名されています。データベースを共有する別の"
+                    "ゲートウェイの鍵か、店にお確かめください",
+                    f"anchor {name} is signed by another key, of record {seq}: ask whether it is that of a gateway that"
+                    " shares the database",
+                )
+                return
+        found.fault(
+            "SIGNATURE",
+            f"アンカー {name} に、このゲートウェイの鍵による正しい署名がありません。",
+            f"Anchor {name} bears no good signature of this gateway's keys.",
+        )
 
 
 def _checkpoint(bundle: Bundle, log: Log, found: Findings) -> Note | None:
@@ -318,21 +441,32 @@ def _checkpoint(bundle: Bundle, log: Log, found: Findings) -> Note | None:
     return note
 
 
-def _anchors(bundle: Bundle, log: Log, newest: Note | None, kept: tuple[str, ...], found: Findings) -> None:
-    anchors: list[tuple[str, str, str, str]] = []
+def _anchors(
+    bundle: Bundle,
+    log: Log,
+    newest: Note | None,
+    ring: Ring,
+    records: dict[int, dict[str, Any]],
+    kept: tuple[str, ...],
+    found: Findings,
+) -> None:
+    anchors: list[tuple[str, str, str, bytes]] = []
     for line in _lines(bundle.read("data/verify/anchors.txt")):
         parts = line.split(" ")
-        if len(parts) >= 4 and parts[0].isdigit():
-            anchors.append((parts[0], parts[1], parts[3], bundle.read(f"data/verify/anchors/{parts[0]}.txt").decode()))
-    anchors += [(f"NOTE {at}", "kept", "", text) for at, text in enumerate(kept, 1)]
+        if len(parts) < 4 or not re.fullmatch("[0-9]{3,9}", parts[0]) or parts[1] not in ("rfc3161", "mail"):
+            found.fault("ANCHOR", f"anchors.txt の行を読めません: {line[:60]}", f"Not an anchor: {line[:60]}")
+            continue
+        anchors.append((parts[0], parts[1], parts[3], bundle.read(f"data/verify/anchors/{parts[0]}.txt")))
+    _on_record(bundle, log, [(name, kind, text) for name, kind, _, text in anchors], records, found)
+    anchors += [(f"NOTE {at}", "kept", "", text.encode()) for at, text in enumerate(kept, 1)]
     for name, kind, stamped, text in anchors:
         try:
-            note = Note(text)
+            note = Note(text.decode("utf-8"))
         except ValueError:
             found.fault("ANCHOR", f"アンカー {name} を読めません。", f"Anchor {name} cannot be read.")
             continue
         if kind == "rfc3161":
-            _time_stamp(bundle, name, text.encode(), stamped, found)
+            _time_stamp(bundle, name, text, stamped, found)
         if newest is not None and note.origin != newest.origin:
             found.fault(
                 "OTHER_LOG",
@@ -355,11 +489,49 @@ def _anchors(bundle: Bundle, log: Log, newest: Note | None, kept: tuple[str, ...
                 " the log was rewritten after that.",
             )
         else:
+            ring.judge(name, note, found)
             found.note(f"アンカー {name}（{note.size} 件）", f"anchor {name} at {note.size} records")
+            if kind == "mail":
+                found.note(
+                    f"アンカー {name} はメールで送られました。受け取った方の写しと比べて、はじめて外部の証明になります",
+                    f"anchor {name} was mailed: it proves something only when compared with the copy of whoever got it",
+                )
     if not anchors:
         found.note(
             "外部のアンカーはありません。店自身による書き換えは、この一式だけでは否定できません",
             "there is no outside anchor: this bundle alone cannot show that the shop itself rewrote nothing",
+        )
+
+
+def _on_record(
+    bundle: Bundle,
+    log: Log,
+    anchors: list[tuple[str, str, bytes]],
+    records: dict[int, dict[str, Any]],
+    found: Findings,
+) -> None:
+    """The anchors of the log are all there, and those that are there are of the log."""
+    told = {seq: one["said"] for seq, one in records.items() if one["kind"] == "anchor"}
+    for name, kind, text in anchors:
+        said = {"kind": kind, "note_sha256": hashlib.sha256(text).hexdigest()}
+        if kind == "rfc3161":
+            said["response_sha256"] = bundle.digest(f"data/verify/anchors/{name}.tsr")
+        for seq, one in told.items():
+            if all(one.get(field) == value for field, value in said.items()):
+                del told[seq]
+                break
+    for seq in told:
+        found.fault(
+            "ANCHOR_MISSING",
+            f"記録 {seq} にあるアンカーが、この一式にないか、変更されています。",
+            f"The anchor of record {seq} is not in this bundle, or it was changed.",
+        )
+    logged = sum(text.split(" ")[3] == "anchor" for text in log.texts)
+    if logged != len(anchors):
+        found.fault(
+            "ANCHOR_MISSING",
+            f"ログにはアンカーが {logged} 件ありますが、この一式には {len(anchors)} 件あります。",
+            f"The log tells of {logged} anchors, but there are {len(anchors)} in this bundle.",
         )
 
 
@@ -369,38 +541,65 @@ _IMPRINTS = (
 )
 
 
+def _told_time(response: bytes, digest: bytes) -> int | None:
+    """The time (UTC, seconds) in a time stamp over this digest: it follows imprint and serial number (RFC 3161)."""
+    for prefix in _IMPRINTS:
+        at = response.find(prefix + digest) + len(prefix) + len(digest)
+        if at < len(prefix) + len(digest) or response[at : at + 1] != b"\x02":
+            continue
+        at += 2 + response[at + 1]
+        length = response[at + 1] if response[at : at + 1] == b"\x18" and len(response) > at + 1 else 0
+        match = re.fullmatch(rb"(\d{14})(?:\.\d+)?Z", response[at + 2 : at + 2 + length])
+        if match:
+            utc = timezone.utc  # noqa: UP017 - there is no datetime.UTC in Python 3.9
+            try:
+                return int(datetime.strptime(match[1].decode(), "%Y%m%d%H%M%S").replace(tzinfo=utc).timestamp())
+            except ValueError:
+                return None
+    return None
+
+
 def _time_stamp(bundle: Bundle, name: str, note: bytes, stamped: str, found: Findings) -> None:
     base = f"data/verify/anchors/{name}"
-    response, digest = bundle.read(f"{base}.tsr"), hashlib.sha256(note).digest()
-    if not any(prefix + digest in response for prefix in _IMPRINTS):
+    response = bundle.read(f"{base}.tsr")
+    told = _told_time(response, hashlib.sha256(note).digest())
+    if told is None:
         found.fault(
             "ANCHOR",
             f"タイムスタンプ {name} は、添えられたチェックポイントのものではありません。",
             f"Time stamp {name} is not over the checkpoint beside it.",
         )
         return
+    utc = timezone.utc  # noqa: UP017
+    when = datetime.fromtimestamp(told, utc).isoformat()
+    if stamped != str(told):
+        found.fault(
+            "ANCHOR",
+            f"タイムスタンプ {name} の時刻は {when} ですが、anchors.txt には別の時刻が書かれています。",
+            f"Time stamp {name} is of {when}, but anchors.txt says another time.",
+        )
     openssl = shutil.which("openssl")
     if openssl is None:
         found.note(
-            f"タイムスタンプ {name} の署名は未確認です（openssl がありません。verify.sh で確認できます）",
-            f"the authority's signature on time stamp {name} was not checked: there is no openssl here",
+            f"タイムスタンプ {name}（{when}）の署名は未確認です（openssl がありません。verify.sh で確認できます）",
+            f"the authority's signature on time stamp {name} of {when} was not checked: there is no openssl here",
         )
         return
     with tempfile.TemporaryDirectory() as folder:
         for suffix, content in (("txt", note), ("tsr", response), ("pem", bundle.read(f"{base}.pem"))):
             (Path(folder) / suffix).write_bytes(content)
         command = [openssl, "ts", "-verify", "-data", "txt", "-in", "tsr", "-CAfile", "pem", "-untrusted", "pem"]
-        if stamped.isdigit():
-            command += ["-attime", stamped]
+        command += ["-attime", str(told)]
         ran = subprocess.run(command, cwd=folder, capture_output=True, check=False)  # noqa: S603 - files of ours alone
-    utc = timezone.utc  # noqa: UP017 - there is no datetime.UTC in Python 3.9
-    when = datetime.fromtimestamp(int(stamped), utc).isoformat() if stamped.isdigit() else "?"
     if ran.returncode:
         found.fault(
             "ANCHOR", f"タイムスタンプ {name} の署名が正しくありません。", f"The signature of time stamp {name} is bad."
         )
     else:
-        found.note(f"タイムスタンプ {name}（{when}）", f"time stamp {name} of {when}")
+        found.note(
+            f"タイムスタンプ {name}（{when}。認証局の証明書 {name}.pem を信頼できるかは、別にお確かめください）",
+            f"time stamp {name} of {when}; whether the authority of {name}.pem is to be trusted is for you to judge",
+        )
 
 
 # --- records, deletions, and what was handed over --------------------------------------------------------------------
@@ -409,7 +608,7 @@ def _time_stamp(bundle: Bundle, name: str, note: bytes, stamped: str, found: Fin
 def _records(bundle: Bundle, log: Log, found: Findings) -> dict[int, dict[str, Any]]:
     opened: dict[int, dict[str, Any]] = {}
     for name in bundle.names:
-        match = re.fullmatch(r"data/verify/records/(\d{1,18})\.bin", name)
+        match = re.fullmatch(r"data/verify/records/(\d{8,18})\.bin", name, re.ASCII)
         if not match:
             continue
         seq, content = int(match[1]), bundle.read(name)
@@ -419,7 +618,8 @@ def _records(bundle: Bundle, log: Log, found: Findings) -> dict[int, dict[str, A
                 "RECORD_CHANGED", f"記録 {seq} の内容が変更されています。", f"The content of record {seq} was changed."
             )
             continue
-        opened[seq] = {"kind": leaf[3], "said": json.loads(content[32:].decode("utf-8"))}
+        said = json.loads(content[32:].decode("utf-8"))
+        opened[seq] = {"kind": leaf[3], "said": said if isinstance(said, dict) else {}}
     found.note(f"開示された記録 {len(opened)} 件", f"{len(opened)} disclosed records")
     return opened
 
@@ -427,11 +627,11 @@ def _records(bundle: Bundle, log: Log, found: Findings) -> dict[int, dict[str, A
 def _deletions(log: Log, records: dict[int, dict[str, Any]], found: Findings) -> None:
     by_rule: dict[str, int] = {}
     covered: dict[int, str] = {}
-    for record in records.values():
+    for number, record in records.items():
         if record["kind"] == "deletion":
             for first, last in record["said"].get("records", ()):
                 for seq in log.deleted:
-                    if first <= seq <= last:
+                    if first <= seq <= last and seq < number:
                         covered[seq] = str(record["said"].get("rule", "?"))
     for seq in sorted(log.deleted):
         if seq in covered:
@@ -451,8 +651,9 @@ def _deletions(log: Log, records: dict[int, dict[str, Any]], found: Findings) ->
 def _handed_over(
     bundle: Bundle, log: Log, note: Note | None, records: dict[int, dict[str, Any]], found: Findings
 ) -> None:
-    lines = [line.split(" ") for line in _lines(bundle.read("data/verify/exhibits.txt"))]
-    export = next((int(parts[1]) for parts in lines if parts[0] == "export" and parts[1].isdigit()), -1)
+    first, _, listed = bundle.read("data/verify/exhibits.txt").partition(b"\n")
+    named = re.fullmatch(rb"export (\d{1,18})", first)
+    export = int(named[1]) if named else -1
     record = records.get(export)
     if export >= log.size or (note is not None and export >= note.size):
         found.fault(
@@ -468,37 +669,127 @@ def _handed_over(
             "The record that tells of this bundle's making is missing.",
         )
         return
-    listed = bundle.read("data/verify/exhibits.txt").partition(b"\n")[2]
     if hashlib.sha256(listed).hexdigest() != record["said"].get("list"):
         found.fault(
             "TABLE_CHANGED",
             "verify/exhibits.txt が、作成時にログへ記されたものと違います。書証が加えられたか除かれています。",
             "verify/exhibits.txt is not what was logged when the bundle was made: exhibits were added or removed.",
         )
-    for name, digest in sorted(record["said"].get("files", {}).items()):
-        if bundle.digest(f"data/{name}") != digest:
-            found.fault(
-                "TABLE_CHANGED",
-                f"{name} が、作成時にログへ記されたものと違います。行が変更されています。",
-                f"{name} is not what was logged when the bundle was made: rows were changed.",
-            )
-    exhibits = [(int(p[0]), p[1], p[2]) for p in lines if len(p) == 3 and p[0].isdigit()]
+    files = record["said"].get("files", {})
+    for name, digest in sorted(files.items()):
+        if bundle.digest(f"data/{name}") == digest:
+            continue
+        rows = name.endswith(".csv")
+        found.fault(
+            "KEY_CHANGED" if name.startswith("verify/keys/") else "TABLE_CHANGED",
+            f"{name} が、作成時にログへ記されたものと違います。{'行' if rows else '内容'}が変更されています。",
+            f"{name} is not what was logged when the bundle was made: {'rows were' if rows else 'it was'} changed.",
+        )
+    exhibits = [(int(p[1]), p[2], p[3]) for p in map(EXHIBIT.fullmatch, _lines(listed)) if p]
     by_digest = {digest: name for _, name, digest in exhibits if digest != "-"}
     for seq, name, digest in exhibits:
         if digest != "-":
             _mail(bundle, name, seq, digest, by_digest, records, found)
-        if not any(one.startswith(f"data/03_exhibits/{name}") for one in bundle.names):
+        if not any(re.match(rf"data/03_exhibits/{name}[.-]", one) for one in bundle.names):
             found.fault("EXHIBIT_MISSING", f"書証 {name} がありません。", f"The paper of exhibit {name} is missing.")
-    known = {name for _, name, _ in exhibits}
+    known = {"03_exhibits": {name for _, name, _ in exhibits}, "eml": set(by_digest.values())}
     for one in bundle.names:
-        match = re.fullmatch(r"data/(eml|03_exhibits)/([a-z]+-\d+)(?:-\d+)?\.(?:eml|pdf)", one)
-        if one.startswith(("data/eml/", "data/03_exhibits/")) and (not match or match[2] not in known):
+        match = re.fullmatch(r"data/(eml|03_exhibits)/([a-z]+-\d+)(?:-\d+)?\.(?:eml|pdf)", one, re.ASCII)
+        printed = match is not None and match[2] in known[match[1]]
+        if one.startswith("data/") and not (printed or one[len("data/") :] in files or PRINTS.fullmatch(one)):
             found.fault(
                 "MAIL_INSERTED",
                 f"{one} は、この一式の作成時にはなかったものです。挿入されています。",
                 f"{one} was not part of the bundle when it was made: it was inserted.",
             )
     found.note(f"書証 {len(exhibits)} 件の原本", f"the originals of {len(exhibits)} exhibits")
+    _told_in_tables(bundle, exhibits, records, found)
+    _complete(bundle, log, record["said"], len(exhibits), records, found)
+
+
+def _rows(bundle: Bundle, name: str) -> list[dict[str, str]]:
+    """The rows of a table by their machine names, which stand in its second row."""
+    text = bundle.read(f"data/{name}").decode("utf-8-sig", "replace").partition("\n")[2]
+    csv.field_size_limit(1 << 30)
+    try:
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error:
+        return []
+
+
+def _told_in_tables(
+    bundle: Bundle, exhibits: list[tuple[int, str, str]], records: dict[int, dict[str, Any]], found: Findings
+) -> None:
+    """What the table of messages and the files of the dialogue say is what the records say."""
+    rows = _rows(bundle, "04_messages.csv")
+    if [row.get("seq") for row in rows] != [str(seq) for seq, _, _ in exhibits]:
+        found.fault(
+            "TABLE_UNTRUE",
+            "04_messages.csv の行が、verify/exhibits.txt の書証と合いません。",
+            "The rows of 04_messages.csv are not the exhibits of verify/exhibits.txt.",
+        )
+        return
+    for row, (seq, name, digest) in zip(rows, exhibits):  # noqa: B905 - Python 3.9
+        said = records[seq]["said"] if seq in records else None
+        if said is None or digest == "-":
+            continue
+        peer, envelope = said.get("peer") or {}, said.get("envelope") or {}
+        told = {"sha256": digest, "peer_ip": peer.get("ip", ""), "envelope_from": envelope.get("mail_from", "")}
+        plain = {field: str(value) for field, value in told.items() if re.fullmatch("[ -~]*", str(value))}
+        untrue = [field for field, value in plain.items() if str(row.get(field)).lstrip("'") != value.lstrip("'")]
+        dialogue = "\r\n".join([*said["dialogue"], ""]).encode() if said.get("dialogue") else b""
+        if bundle.read(f"data/smtp/{name}.txt") != dialogue:
+            untrue.append(f"smtp/{name}.txt")
+        if untrue:
+            found.fault(
+                "TABLE_UNTRUE",
+                f"書証 {name} について、表の {'、'.join(untrue)} が記録 {seq} と違います。",
+                f"Of exhibit {name}, {', '.join(untrue)} is not what record {seq} says.",
+            )
+
+
+def _complete(
+    bundle: Bundle, log: Log, said: dict[str, Any], exhibits: int, records: dict[int, dict[str, Any]], found: Findings
+) -> None:
+    """The table of completeness adds up, and tells as many messages as there are in the log."""
+    columns = ("logged", "exported", "withheld", "other", "deleted")
+    months, total, good = [0] * 5, [-1] * 5, True
+    for row in _rows(bundle, "06_completeness.csv"):
+        numbers = [int(row[name]) if str(row.get(name)).isdecimal() else -1 for name in columns]
+        good = good and min(numbers) >= 0 and numbers[0] == sum(numbers[1:])
+        if row.get("scope") != "ログ全体":
+            continue
+        if row.get("period") == "合計":
+            total = numbers
+        else:
+            months = [a + b for a, b in zip(months, numbers)]  # noqa: B905
+    counted = said.get("counted")
+    mail = [n for n in log.place if log.kind(n) in ("mail.in", "mail.out") and isinstance(counted, int) and n < counted]
+    spans = [
+        span
+        for seq, one in records.items()
+        if one["kind"] == "deletion" and isinstance(counted, int) and seq < counted
+        for span in one["said"].get("records", ())
+    ]
+    gone = [n for n in mail if n in log.deleted]
+    surely = sum(any(first <= n <= last for first, last in spans) for n in gone)
+    if not (good and months == total and total[0] == len(mail) and total[1] == exhibits) or not (
+        surely <= total[4] <= len(gone)
+    ):
+        found.fault(
+            "INCOMPLETE",
+            f"06_completeness.csv の件数が、ログ（メール {len(mail)} 件、うち削除済み {surely} 件）や"
+            f"書証（{exhibits} 件）と合いません。",
+            f"06_completeness.csv does not add up with the log ({len(mail)} messages, {surely} of them deleted) and"
+            f" the {exhibits} exhibits.",
+        )
+    else:
+        found.note(
+            f"ログのメール {total[0]} 件＝書証 {total[1]} 件＋除外 {total[2]} 件＋対象外 {total[3]} 件"
+            f"＋削除済み {total[4]} 件",
+            f"{total[0]} messages of the log = {total[1]} exhibits + {total[2]} withheld + {total[3]} not concerned"
+            f" + {total[4]} deleted",
+        )
 
 
 def _mail(
@@ -533,7 +824,7 @@ def _mail(
                 f"The original of exhibit {name} (record {seq}) was changed: {file}.",
             )
     record = records.get(seq)
-    if record is None or record["said"].get("sha256") != digest:
+    if record is None or record["kind"] not in ("mail.in", "mail.out") or record["said"].get("sha256") != digest:
         found.fault(
             "RECORD_CHANGED",
             f"書証 {name} の記録 {seq} が、その原本を証明していません。",
@@ -550,7 +841,10 @@ def _paths(bundle: Bundle, log: Log, note: Note | None, found: Findings) -> None
             continue
         seq, count = int(match[1]), count + 1
         leaf = log.hashes[log.place[seq]] if seq in log.place else b""
-        path = [bytes.fromhex(line) for line in _lines(bundle.read(name))]
+        path = [
+            bytes.fromhex(line)
+            for line in re.findall(r"^[0-9a-f]{64}$", bundle.read(name).decode("ascii", "replace"), re.M)
+        ]
         if _climb(seq, note.size, leaf, path) != note.root:
             found.fault(
                 "PROOF", f"記録 {seq} の証明が成り立ちません。", f"The proof of record {seq} does not lead to the root."
