@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import re2
 
+TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
 _PROBE = b"probe"
+# What in a pattern can fit a line end, or what stands beside one: a line end itself, `[^…]`, classes, the flags m and s.
+_LINE_END = re.compile(rb"\\[nrsvfxWDPCzA]|\n|\[\^|\[:|\(\?[a-zA-Z]*[ms]")
+_RULED_OUT = (b"\\n", b"\n", b"\\s")
 
 
 def re2_options() -> re2.Options:
@@ -16,6 +22,35 @@ def re2_options() -> re2.Options:
     options.case_sensitive = False
     options.never_capture = True
     return options
+
+
+class PatternSets:
+    """Many patterns, told quickly which of them match: they are searched in sets of `TOGETHER`."""
+
+    def __init__(self, patterns: Sequence[bytes]) -> None:
+        self._count = len(patterns)
+        self._sets = [
+            (first, pattern_set(patterns[first : first + TOGETHER])) for first in range(0, self._count, TOGETHER)
+        ]
+
+    def matching(self, text: bytes) -> Iterator[int]:
+        """The indexes of the patterns that match somewhere, and of all that RE2 could not take together."""
+        for first, together in self._sets:
+            if together is None:
+                yield from range(first, min(first + TOGETHER, self._count))
+            else:
+                yield from (first + index for index in together.Match(text) or ())
+
+
+def sees_line_ends(pattern: bytes) -> bool:
+    """Whether a line end can make a difference to the pattern; yes where unsure."""
+    return any(_LINE_END.search(_without_class(piece)) for piece in pattern.split(b"]"))
+
+
+def _without_class(piece: bytes) -> bytes:
+    """Without the class at its end that rules line ends out, as `[^。\\n` does."""
+    before, opening, inside = piece.partition(b"[^")
+    return before if opening and any(end in inside for end in _RULED_OUT) else piece
 
 
 def pattern_set(patterns: Sequence[bytes]) -> re2.Set | None:

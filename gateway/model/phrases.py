@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import re2
 from ahocorasick_rs import BytesAhoCorasick
 
-from gateway.model.pattern_set import pattern_set, re2_options
+from gateway.model.pattern_set import PatternSets, re2_options, sees_line_ends
 from gateway.model.phrase_text import PhraseText, stands_alone
 
 MAX_TEXT: Final = 200_000  # characters that are looked at
 TRIES: Final = 100  # hits of one entry that are held against its guards; a text of nothing but guarded ones is spam
-TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
 _LONGEST: Final = 40  # characters of a hit that are shown
 
 
@@ -80,10 +80,10 @@ class PhraseBook:
         self._of_word = words
         patterns = [(pattern, entry) for entry in self.entries for pattern in entry.patterns]
         self._patterns = [(re2.compile(pattern, re2_options()), entry) for pattern, entry in patterns]
-        self._sets = [
-            (first, pattern_set([pattern for pattern, _ in patterns[first : first + TOGETHER]]))
-            for first in range(0, len(patterns), TOGETHER)
-        ]
+        self._anywhere = PatternSets([pattern for pattern, _ in patterns])
+        # In most patterns a line end is nothing: what they find in the lines they find in the joined text, too.
+        self._of_lines = [index for index, (pattern, _) in enumerate(patterns) if sees_line_ends(pattern)]
+        self._in_lines = PatternSets([patterns[index][0] for index in self._of_lines])
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -141,25 +141,18 @@ class PhraseBook:
                 tries[id(entry)] = tries.get(id(entry), 0) + 1
                 if tries[id(entry)] <= TRIES:
                     yield entry, start, end
-        views = (seen.joined,) if seen.joined is seen.lines else (seen.joined, seen.lines)
-        for view in views:
-            for index in self._likely(view):
-                pattern, entry = self._patterns[index]
-                for count, found in enumerate(pattern.finditer(view)):
-                    start, end = found.span()
-                    if view is not seen.joined:
-                        start, end = seen.in_joined(start), seen.in_joined(end)
-                    yield entry, start, end
-                    if count >= TRIES:
-                        break
+        for index in self._anywhere.matching(seen.joined):
+            yield from self._places(index, seen.joined)
+        if seen.lines is not seen.joined:
+            for index in self._in_lines.matching(seen.lines):
+                for entry, start, end in self._places(self._of_lines[index], seen.lines):
+                    yield entry, seen.in_joined(start), seen.in_joined(end)
 
-    def _likely(self, view: bytes) -> Iterator[int]:
-        """The indexes of the patterns that match somewhere; all of those that RE2 could not take together."""
-        for first, together in self._sets:
-            if together is None:
-                yield from range(first, min(first + TOGETHER, len(self._patterns)))
-            else:
-                yield from (first + index for index in together.Match(view) or ())
+    def _places(self, index: int, text: bytes) -> Iterator[tuple[Entry, int, int]]:
+        """Where a pattern matches, at most `TRIES` times."""
+        pattern, entry = self._patterns[index]
+        for found in islice(pattern.finditer(text), TRIES):
+            yield entry, *found.span()
 
 
 def _place(hit: tuple[int, int, Entry]) -> tuple[int, int]:

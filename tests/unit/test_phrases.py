@@ -14,6 +14,7 @@ from gateway.config.packaged import packaged
 from gateway.config.phrases import PhraseReader
 from gateway.errors import Fault
 from gateway.mime.message import Message
+from gateway.model.pattern_set import sees_line_ends
 from gateway.model.phrases import Entry, PhraseBook
 from gateway.testing.mail import letter
 from tests.unit.cases import case
@@ -285,3 +286,19 @@ def test_a_long_mail_is_searched_quickly(language: str) -> None:
     started = time.perf_counter()
     book.search(text * (16 * 1024 // len(text)))
     assert time.perf_counter() - started < 0.25
+
+
+@pytest.mark.parametrize("pattern", ["死\\nね", "死\\sね", "死\\Wね", "死[^a]ね", "(?m)^死", "(?s)死.ね", "死\nね"])
+def test_a_pattern_that_a_line_end_fits_is_searched_in_the_lines(pattern: str) -> None:
+    assert sees_line_ends(pattern.encode())
+
+
+@pytest.mark.parametrize("pattern", ["死ね", "死[^。\\n]{0,3}ね", "^死ね$", "死 ね", "死.ね"])
+def test_what_a_line_end_cannot_fit_is_searched_in_the_joined_text_alone(pattern: str) -> None:
+    assert not sees_line_ends(pattern.encode())
+
+
+def test_a_pattern_on_a_line_end_hits_where_it_was_written() -> None:
+    book = PhraseBook([Entry("x", 1, patterns=("消\\n(毒|え)".encode(),))])
+    found = book.search("これは消\nえます。\n\n消えません。")
+    assert [hit.words for hit in found.hits] == ["消え"]
