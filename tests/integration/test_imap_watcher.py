@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
+from gateway.clients.imap import ImapSession
 from gateway.clients.imap.names import mailbox
+from gateway.clients.imap.session import Selected
 from gateway.intake.imap import watcher
 from gateway.mime.message import Message
 from gateway.model.mailbox import Place
@@ -377,16 +379,28 @@ async def test_two_watchers_at_the_same_time_record_each_mail_once(
     async def always(lease: Lease, batch: Batch) -> bool:
         return True
 
+    moved: list[int] = []
+    move = ImapSession.move
+
+    async def slowly(session: ImapSession, uids: Sequence[int], folder: str) -> dict[int, int]:
+        moved.extend(uids)
+        await asyncio.sleep(0.3)  # time for the other to begin the same
+        return await move(session, uids, folder)
+
     monkeypatch.setattr(Lease, "apply", always)
+    monkeypatch.setattr(ImapSession, "move", slowly)
     user, url = "both", postgresql.new_database()
     await maintenance.upgrade(url)
     async with open_lab(tmp_path, account(mailserver, user), database=url) as lab:
         for node in ("node-1", "node-2"):
             await asyncio.wait_for(lab.watch(node=node).caught_up.wait(), 20)
+        with mailserver.imap(user) as session:
+            session.create(mailbox("保留"))
         raws = [mail(f"{word} {n}", f"c{n}@customer.example") for n in range(15) for word in ("質問", "脅迫")]
         await asyncio.to_thread(mailserver.put, user, *raws)
         await lab.wait_rows(30, direction="in")
         await lab.settled()
+        assert len(moved) == len(set(moved)) == 15
         assert sorted(mailserver.mails(user, "保留")) == sorted(raw for raw in raws if "脅迫" in Message(raw).subject)
         assert {row.state for row in await lab.rows(imap_mail)} == {"done"}
         assert (await lab.kinds())["mail.in"] == 30
@@ -415,6 +429,35 @@ async def test_an_act_that_one_gateway_is_at_is_left_alone_by_the_other(
             session.create(mailbox("保留"))
         lab.watch()
         await lab.settled()
+        assert subjects(mailserver.mails(user, "保留")) == ["脅迫"]
+
+
+async def test_a_mail_that_an_open_folder_does_not_show_yet_is_not_taken_for_gone(
+    mailserver: DovecotServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An act that another gateway ordered may be about a mail that came after this session's last look."""
+    user, fresh = "stale", False
+    search, select = ImapSession.search, ImapSession.select
+
+    async def opening(session: ImapSession, folder: str, **more: bool) -> Selected:
+        nonlocal fresh
+        fresh = True
+        return await select(session, folder, **more)
+
+    async def stale(session: ImapSession, *criteria: str) -> list[int]:
+        nonlocal fresh
+        shown, fresh = fresh or ":" in criteria[1], False
+        return await search(session, *criteria) if shown else []
+
+    async with open_lab(tmp_path, account(mailserver, user)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        monkeypatch.setattr(ImapSession, "select", opening)
+        monkeypatch.setattr(ImapSession, "search", stale)
+        await asyncio.to_thread(mailserver.put, user, mail("脅迫"))
+        await lab.wait_rows(1, state="held")
+        await lab.settled()
+        assert [row.state for row in await lab.rows(imap_mail)] == ["done"]
         assert subjects(mailserver.mails(user, "保留")) == ["脅迫"]
 
 

@@ -81,7 +81,12 @@ class Actor:
     async def _group(self, session: ImapSession, rows: Sequence[Any]) -> None:
         """Rows of one folder with the same thing to do."""
         first = rows[0]
+        uids = [row.uid for row in rows]
         selected = await self._select(session, first.folder)
+        there = set(await session.search("UID", _set(uids)))
+        if len(there) < len(uids):  # an open folder may not show yet what another gateway has seen there
+            selected = await session.select(first.folder)
+            there = set(await session.search("UID", _set(uids)))
         if selected.uidvalidity != first.uidvalidity:
             await self._renumbered(rows, selected)
             return
@@ -89,12 +94,9 @@ class Actor:
             await self._teller.tell(texts.RIGHTS, texts.RIGHTS_BODY, folder=first.folder, why="READ-ONLY")
             await self._settle([records.Done(_place(r), "failed", note="read-only") for r in rows])
             return
-        uids = [row.uid for row in rows]
-        there = set(await session.search("UID", _set(uids)))
         here = [row for row in rows if row.uid in there]
         done = [await self._missing(session, row, selected) for row in rows if row.uid not in there]
-        if session.selected is not None and session.selected.name != first.folder:
-            selected = await self._select(session, first.folder)
+        selected = await self._select(session, first.folder)
         if here and first.keyword and selected.keywords:
             await session.flag([row.uid for row in here], first.keyword)
         if here and first.action == "move":
@@ -182,7 +184,7 @@ class Actor:
             return 0
         size, digest = about
         try:
-            await self._select(session, folder)
+            await session.select(folder)  # even where it is open: so it shows what has come since
         except ImapRefused:
             return 0
         return await session.find(size, digest)
