@@ -10,7 +10,7 @@ import re2
 
 TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
 _PROBE = b"probe"
-# What in a pattern can fit a line end, or what stands beside one: a line end itself, `[^…]`, classes, the flags m and s.
+# What in a pattern can fit a line end: a line end itself, `[^…]`, classes, the flags m and s.
 _LINE_END = re.compile(rb"\\[nrsvfxWDPCzA]|\n|\[\^|\[:|\(\?[a-zA-Z]*[ms]")
 _RULED_OUT = (b"\\n", b"\n", b"\\s")
 
