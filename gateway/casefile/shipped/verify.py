@@ -703,8 +703,9 @@ def _handed_over(
                 f"{one} was not part of the bundle when it was made: it was inserted.",
             )
     found.note(f"書証 {len(exhibits)} 件の原本", f"the originals of {len(exhibits)} exhibits")
-    _told_in_tables(bundle, exhibits, records, found)
-    _complete(bundle, log, record["said"], len(exhibits), records, found)
+    if not any(code == "TABLE_CHANGED" for code, *_ in found.faults):
+        _told_in_tables(bundle, exhibits, records, found)
+        _complete(bundle, log, record["said"], len(exhibits), records, found)
 
 
 def _rows(bundle: Bundle, name: str) -> list[dict[str, str]]:
