@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -33,10 +33,11 @@ from gateway.ops.threads import WorkerThreads
 from gateway.replies.templates import Templates
 from gateway.screening.rule_tests import crlf
 from gateway.screening.screener import Screener
-from gateway.store.engine import Store, open_store
-from gateway.store.records import StoreRecords
-from gateway.store.reply_history import withheld
 from gateway.text import Text
+
+# the store takes as long to import as everything else together, and is needed only where there is a database
+if TYPE_CHECKING:
+    from gateway.store.engine import Store
 
 AT_ONCE = 8  # messages screened side by side, so that one that waits for DNS does not hold the others
 
@@ -127,6 +128,8 @@ async def _one(
     if plan is None:
         return judgement, False, _NO_ORDER
     if plan.would_send and store is not None:
+        from gateway.store.reply_history import withheld
+
         async with store.read() as connection:
             why = await withheld(connection, plan, judgement.screening.exchange.received_at)
         if why is not None:
@@ -165,6 +168,9 @@ async def _judge(settings: Settings) -> AsyncIterator[tuple[Judge, Store | None]
         records: Any = NoRecords()
         path = settings.storage.database.removeprefix("sqlite:///")
         if not settings.storage.database.startswith("sqlite") or await asyncio.to_thread(Path(path).exists):
+            from gateway.store.engine import open_store
+            from gateway.store.records import StoreRecords
+
             store = await open_store(settings.storage.database)
             stack.push_async_callback(store.close)
             records = StoreRecords(store)

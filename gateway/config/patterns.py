@@ -51,7 +51,7 @@ def compile_patterns(patterns: Sequence[bytes]) -> Callable[[bytes], bool | str]
 
     def search(text: bytes) -> bool | str:
         if together is not None:
-            which = together.Match(text)
+            which = together.matching(text)
             return _words(alone[min(which)], text) if which else False
         return next((hit for one in alone if (hit := _words(one, text))), False)
 

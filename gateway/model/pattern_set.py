@@ -9,7 +9,7 @@ from typing import Final
 import re2
 
 TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
-_PROBE = b"probe"
+_PROOF = b"proof"
 # What in a pattern can fit a line end: a line end itself, `[^…]`, classes, the flags m and s.
 _LINE_END = re.compile(rb"\\[nrsvfxWDPCzA]|\n|\[\^|\[:|\(\?[a-zA-Z]*[ms]")
 _RULED_OUT = (b"\\n", b"\n", b"\\s")
@@ -39,7 +39,7 @@ class PatternSets:
             if together is None:
                 yield from range(first, min(first + TOGETHER, self._count))
             else:
-                yield from (first + index for index in together.Match(text) or ())
+                yield from (first + index for index in together.matching(text))
 
 
 def sees_line_ends(pattern: bytes) -> bool:
@@ -53,22 +53,33 @@ def _without_class(piece: bytes) -> bytes:
     return before if opening and any(end in inside for end in _RULED_OUT) else piece
 
 
-def pattern_set(patterns: Sequence[bytes]) -> re2.Set | None:
+class PatternSet:
+    """Some patterns in one pass."""
+
+    __slots__ = ("_count", "_set")
+
+    def __init__(self, together: re2.Set, count: int) -> None:
+        self._set = together
+        self._count = count
+
+    def matching(self, text: bytes) -> list[int]:
+        """The indexes of the patterns that match somewhere."""
+        found = self._set.Match(text)
+        return [index for index in found if index < self._count] if found else []
+
+
+def pattern_set(patterns: Sequence[bytes]) -> PatternSet | None:
     """The patterns to be searched in one pass; None where there are none, or where they are too large for that.
 
-    A set that lacks the memory finds nothing and says nothing, so one more pattern is put to the proof first.
+    A set that lacks the memory finds nothing and says nothing, so one more pattern is put to the proof.
     """
     if not patterns:
         return None
-    probe = re2.Set.SearchSet(re2_options())
     together = re2.Set.SearchSet(re2_options())
     try:
-        for pattern in patterns:
-            probe.Add(pattern)
+        for pattern in (*patterns, _PROOF):
             together.Add(pattern)
-        probe.Add(_PROBE)
-        probe.Compile()
         together.Compile()
     except re2.error:
         return None
-    return together if probe.Match(_PROBE) else None
+    return PatternSet(together, len(patterns)) if len(patterns) in (together.Match(_PROOF) or ()) else None

@@ -79,7 +79,8 @@ class PhraseBook:
         self._words = BytesAhoCorasick([word for word, _ in words]) if words else None
         self._of_word = words
         patterns = [(pattern, entry) for entry in self.entries for pattern in entry.patterns]
-        self._patterns = [(re2.compile(pattern, re2_options()), entry) for pattern, entry in patterns]
+        self._patterns = patterns
+        self._compiled: dict[int, re2._Regexp] = {}  # those that ever matched: most never do
         self._anywhere = PatternSets([pattern for pattern, _ in patterns])
         # In most patterns a line end is nothing: what they find in the lines they find in the joined text, too.
         self._of_lines = [index for index, (pattern, _) in enumerate(patterns) if sees_line_ends(pattern)]
@@ -151,7 +152,10 @@ class PhraseBook:
     def _places(self, index: int, text: bytes) -> Iterator[tuple[Entry, int, int]]:
         """Where a pattern matches, at most `TRIES` times."""
         pattern, entry = self._patterns[index]
-        for found in islice(pattern.finditer(text), TRIES):
+        compiled = self._compiled.get(index)
+        if compiled is None:
+            compiled = self._compiled[index] = re2.compile(pattern, re2_options())
+        for found in islice(compiled.finditer(text), TRIES):
             yield entry, *found.span()
 
 
