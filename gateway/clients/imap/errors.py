@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
+
 from gateway.errors import SekishoError
-from gateway.text import Text
+from gateway.text import Text, plain
 
 _LOST = Text("{host} との接続が使えません（{why}）。", "the connection to {host} cannot be used: {why}")
 _LOST_MEND = Text(
     "サーバー名・ポート・証明書・ネットワークを確かめてください。", "check server, port, certificate and network"
 )
+_NO_NAME = Text("その名前のサーバーは見つかりません", "there is no server of that name")
+_CLOSED = Text("そのポートでは接続を受け付けていません", "nothing takes connections at that port")
+_NO_WAY = Text("サーバーまで届きません", "there is no way to it")
+_NO_TLS = Text(
+    "そのポートは最初から TLS では話しません。imap:// と imaps:// を取り違えていませんか",
+    "that port does not speak TLS from the first byte: imap:// instead of imaps://?",
+)
+_CERTIFICATE = Text("証明書を信用できません: {why}", "its certificate is not trusted: {why}")
 _LOGIN = Text("{user} として {host} にログインできません（{why}）。", "{host} does not let {user} in: {why}")
 _LOGIN_MEND = Text(
     "ユーザー名とパスワードを確かめてください（アプリ用のパスワードが必要な事業者もあります）。",
@@ -24,7 +36,7 @@ class ImapError(SekishoError):
 class ImapLost(ImapError):
     """The connection is of no more use: closed, broken, silent for too long, or not speaking IMAP."""
 
-    def __init__(self, host: str, why: str) -> None:
+    def __init__(self, host: str, why: str | Text) -> None:
         super().__init__(_LOST.with_(host=host, why=why), _LOST_MEND)
         self.why = why
 
@@ -44,3 +56,18 @@ class ImapRefused(ImapError):
         self.command = command
         self.code = code
         self.why = why
+
+
+def reason(error: Exception) -> Text:
+    """Why a connection was not made, in plain words where the cause is a usual one."""
+    if isinstance(error, socket.gaierror):
+        return _NO_NAME
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE.with_(why=error.verify_message)
+    if isinstance(error, ssl.SSLError) and error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return _NO_TLS
+    if isinstance(error, ConnectionRefusedError):
+        return _CLOSED
+    if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return _NO_WAY
+    return plain(str(error))

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from aioimaplib.aioimaplib import AUTH, NONAUTH, SELECTED, AioImapException, Command
 
-from gateway.clients.imap.errors import ImapLogin, ImapLost, ImapRefused
+from gateway.clients.imap.errors import ImapLogin, ImapLost, ImapRefused, reason
 from gateway.clients.imap.names import decode_name, mailbox, quoted
 from gateway.clients.imap.protocol import USUAL_BUDGET, Protocol
 from gateway.clients.imap.response import Answer, Token, internal_date, number_ranges, number_set, readable
@@ -89,7 +89,7 @@ class ImapSession:
         except TimeoutError as error:
             raise ImapLost(host, "no connection in time") from error
         except (OSError, ssl.CertificateError) as error:
-            raise ImapLost(host, str(error)) from error
+            raise ImapLost(host, reason(error)) from error
         session = cls(protocol, host, timeout)
         try:
             await session._bounded(protocol.greeting(), timeout)
