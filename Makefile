@@ -63,6 +63,7 @@ clean:
 
 $(VENV)/.installed: $(GROUND) | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e '.[fast]'
+	@$(BIN)/python -m compileall -q gateway filters migrations
 	@touch $@
 
 $(VENV)/.installed-test: $(GROUND) | $(VENV)/.made

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 
 import structlog
 
 from gateway.clients.breaker import Breaker
 from gateway.clients.clamd import scan as ask_clamd
-from gateway.clients.rspamd import Question, check
 from gateway.clients.service import Unusable
 from gateway.model.exchange import Exchange
 from gateway.model.lookup import NOT_SET_UP, Scan
@@ -41,9 +41,15 @@ class Scanners:
         self._settings = settings
         self._rspamd = _Scanner("rspamd", settings.rspamd, settings)
         self._clamd = _Scanner("ClamAV", settings.clamd, settings)
+        if settings.rspamd is not None:  # its HTTP library takes 40 ms, which most shops need not wait for
+            import_module("gateway.clients.rspamd")
 
     async def spam(self, exchange: Exchange, ip: str, helo: str) -> Scan:
         """What rspamd says of a message that came from this IP under this name."""
+        if self._settings.rspamd is None:
+            return Scan(False, note=NOT_SET_UP)
+        from gateway.clients.rspamd import Question, check
+
         envelope = exchange.envelope
         question = Question(exchange.raw, ip, helo, envelope.mail_from, envelope.recipients)
         return await self._rspamd.ask(exchange.size, lambda endpoint: check(endpoint, question))
