@@ -20,6 +20,8 @@ _INVISIBLE = frozenset(
 _DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _JOINERS = frozenset("\u200c\u200d")
 _LONG = re.compile(rf"[!-~]{{{LONG_RUN},}}")
+_WIDE = re.compile(r"[!-~]{18,}")
+_SEAM = re.compile(r"[@._/=&?+-]+(?=.)|[^@._/=&?+-]{16}(?=.)")
 
 
 def _selector(code: int) -> bool:
@@ -59,6 +61,10 @@ class Shown:
         shown = self.text(text)
         return _LONG.sub(_with_breaks, shown) if len(shown) >= LONG_RUN else shown
 
+    def in_cell(self, text: str) -> str:
+        """The same for a narrow column: also addresses and names of files may be broken."""
+        return _WIDE.sub(_with_seams, self.text(text))
+
     def _cluster(self, cluster: str) -> str:
         if len(cluster) > 1:
             cluster = unicodedata.normalize("NFC", cluster) if not _compatibility(cluster[0]) else cluster
@@ -95,6 +101,8 @@ class Shown:
         kept = [base]
         for mark in cluster[1:]:
             point = ord(mark)
+            if point == 0xFE0F and base.isascii():
+                continue  # a digit with its keycap: the font knows the two without the selector alone
             if _selector(point):
                 if (ord(base), point) in fonts.variants or (point == 0xFE0F and fonts.shows("".join((*kept, mark)))):
                     kept.append(mark)
@@ -140,6 +148,10 @@ def _clusters(text: str) -> list[str]:
 def _with_breaks(run: re.Match[str]) -> str:
     said = run[0]
     return _BREAK.join(said[at : at + PIECE] for at in range(0, len(said), PIECE))
+
+
+def _with_seams(run: re.Match[str]) -> str:
+    return _SEAM.sub(lambda seam: seam[0] + _BREAK, run[0])
 
 
 def wrap(line: str, columns: int) -> list[str]:

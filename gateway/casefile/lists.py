@@ -43,7 +43,7 @@ def listing(
         "fields": [[label, shown.breakable(redaction.text(said))] for label, said in fields],
         "notices": list(notices),
         "columns": [[name, share or "auto"] for name, share in columns],
-        "rows": [[shown.breakable(redaction.text(one_line(cell))) for cell in row] for row in rows],
+        "rows": [[shown.in_cell(redaction.text(one_line(cell))) for cell in row] for row in rows],
     }
 
 

@@ -43,7 +43,7 @@ def lists(facts: Facts, frame: Frame, *, strict: bool = False) -> dict[str, dict
     times = (("日時", 0), ("できごと", 2), ("相手", 3), ("内容", 4), ("行為", 4), ("号証", 0))
     rows = [(at.partition("+")[0], *said[1:6]) for at, *said in timeline(facts)]
     made = japanese_minute(frame.made_at, frame.zone)
-    fields = [["作成", made], ["対象", f"{frame.shop} のメールゲートウェイの記録"]]
+    fields = [["作成", made], ["対象", f"{frame.shop}のメールゲートウェイの記録"]]
     return {
         "01_shoko_setsumeisho.pdf": listing(
             frame, DRAFT, "証拠の一覧", columns, shoko_rows(facts), fields=fields, notices=_NOTICES, strict=strict

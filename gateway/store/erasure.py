@@ -21,6 +21,7 @@ from gateway.errors import NotFound, Refused, StoreError
 from gateway.model.entry import Who, parse_entry
 from gateway.store.body import unpack
 from gateway.store.cases import holding
+from gateway.store.coded_text import coded_text
 from gateway.store.deletion import ERASURE, KEPT_KINDS, Delete, Deleted
 from gateway.store.engine import Store
 from gateway.store.erased_rows import EraseRows, own_rows
@@ -219,7 +220,7 @@ def _envelope(record: str) -> str:
 
 
 async def _in_bodies(store: Store, traces: Traces) -> set[str]:
-    """Messages whose raw bytes name the person."""
+    """Messages whose bytes name the person, as they are or decoded."""
     pattern, at = traces.raw_pattern, ""
     named: set[str] = set()
     while True:
@@ -242,10 +243,11 @@ def _bodies_naming(rows: Sequence[Any], pattern: re.Pattern[bytes]) -> list[str]
     found = []
     for row in rows:
         try:
-            if pattern.search(unpack(row.zstd, row.size)):
-                found.append(row.message)
+            raw = unpack(row.zstd, row.size)
         except StoreError:
             continue  # damaged: `verify` says so
+        if pattern.search(raw) or any(map(pattern.search, coded_text(raw))):
+            found.append(row.message)
     return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,6 +121,16 @@ async def test_nothing_of_an_erased_person_is_left_in_any_file(shop: Any, who: s
         assert (await connection.scalar(select(func.count()).select_from(body))) == 13
         assert (await connection.scalar(select(func.count()).select_from(sender_origin))) == 1
         assert (await connection.scalar(select(func.count()).select_from(block_entry))) == 1
+
+
+async def test_a_mention_under_base64_in_somebody_elses_mail_is_found(shop: Any) -> None:
+    coded = base64.encodebytes(f"{WHO} さまの件です。".encode()).decode()
+    raw = f"From: {OTHER}\nContent-Transfer-Encoding: base64\n\n{coded}".replace("\n", "\r\n").encode()
+    came = replace(exchange("x", sender=OTHER), raw=raw)
+    await shop.store.committer.submit(accept(acceptance(came)))
+    found = await erasure.find(shop.store, await erasure.traces_of(shop.store, WHO))
+    assert came.id in found.messages
+    assert found.others == 1
 
 
 async def test_the_record_of_a_deletion_says_what_and_who_and_not_whose(shop: Any) -> None:

@@ -85,3 +85,16 @@ def test_what_comes_out_always_has_glyphs(text: str) -> None:
     out = Shown().text(text)
     selectors = {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
     assert {ord(character) for character in out} - selectors <= coverage().every
+
+
+def test_a_keycap_does_not_lie_upon_its_neighbour() -> None:
+    shown = Shown()
+    assert shown.text("©1️⃣2") == "©1⃣2"
+    assert not shown.missing
+
+
+def test_an_address_may_be_broken_in_a_narrow_column() -> None:
+    shown = Shown()
+    assert shown.in_cell("花子 <hanako@customer.example>") == "花子 <hanako@\u200bcustomer.\u200bexample>"
+    assert shown.in_cell("2026-11-22 10:15") == "2026-11-22 10:15"
+    assert shown.in_cell("a" * 40) == "\u200b".join(("a" * 16, "a" * 16, "a" * 8))
