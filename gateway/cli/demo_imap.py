@@ -57,8 +57,8 @@ USER = "shop@shop.example"
 PATIENCE = 60.0
 
 _START = Text(
-    "■ {folder} に一式を作り、Dovecot と、そのメールボックスを見張るゲートウェイを動かします。",
-    "■ making everything in {folder}, starting Dovecot and a gateway that watches a mailbox on it",
+    "■ {folder} に一式を作り、見本のメールサーバー（Dovecot）と、そのメールボックスを見張る関所を動かします。",
+    "■ making everything in {folder}, starting a mail server (Dovecot) and a gateway that watches a mailbox on it",
 )
 _READY = Text("  見張りを始めました: {user} @ 127.0.0.1:{port}", "  watching {user} @ 127.0.0.1:{port}")
 _OLD = Text("■ 見張りの前からあった 1 通には触れません。", "■ one mail that lay there before is left alone")
@@ -66,7 +66,7 @@ _BEFORE = Text("■ 取引停止の前に届いたメール", "■ mail from bef
 _ARRIVING = Text("■ {count} 人の見本のお客様のメールが届きます。", "■ mail of {count} sample customers arrives")
 _SENT = Text("■ 店の返信が送信済みフォルダーに入ります。", "■ the shop's own answer appears in the Sent folder")
 _JOINED = Text(
-    "  記録され、お客様のメールに結び付きました: {subject}", "  on record, joined to the customer's mail: {subject}"
+    "  記録し、お客様のメールに結び付けました: {subject}", "  on record, joined to the customer's mail: {subject}"
 )
 _TITLE = Text(
     "見本のお客様と、メールボックスでの扱い", "the sample customers and what became of their mail in the mailbox"

@@ -24,9 +24,7 @@ from gateway.text import Text
 PASSWORD = "secret"  # noqa: S105 - of a server on loopback that holds samples alone
 
 _WANT = Text("Dovecot がインストールされていません。", "Dovecot is not installed")
-_WANT_MEND = Text(
-    "インストールしてください: apt install dovecot-imapd dovecot-lmtpd", "apt install dovecot-imapd dovecot-lmtpd"
-)
+_WANT_MEND = Text("インストールしてください: apt install dovecot-imapd", "install it: apt install dovecot-imapd")
 _DIED = Text("Dovecot が起動しませんでした: {said}", "Dovecot did not start: {said}")
 _CONFIG = """
 base_dir = {folder}/run
