@@ -10,8 +10,8 @@ import re2
 
 TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
 _PROOF = b"proof"
-# What in a pattern can fit a line end: a line end itself, `[^…]`, classes, the flags m and s.
-_LINE_END = re.compile(rb"\\[nrsvfxWDPCzA]|\n|\[\^|\[:|\(\?[a-zA-Z]*[ms]")
+# What in a pattern can fit a line end or depends on it: a line end itself, `[^…]`, classes, the flag s, anchors.
+_LINE_END = re.compile(rb"\\[nrsvfxWDPCzA]|\n|\[:|\(\?[a-zA-Z]*s|[\^$]")
 _RULED_OUT = (b"\\n", b"\n", b"\\s")
 
 
