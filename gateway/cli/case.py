@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from gateway.cli.context import current, operator
+from gateway.cli.kinds import VALUES
 from gateway.cli.output import emit, fields, listing, local, say
 from gateway.cli.usage import WrongUsage
 from gateway.cli.verbs import Verb
@@ -237,9 +238,6 @@ COUNT = Text("{count:,} 件", "{count:,}")
 CREATED = Text("作成", "opened")
 KINDS = {
     "person": Text("お客様", "persons"),
-    "address": Text("アドレス", "addresses"),
-    "order": Text("注文番号", "orders"),
-    "ip": Text("IP", "IPs"),
-    "phone": Text("電話番号", "phones"),
+    **VALUES,
     "message": Text("メールの ID", "message ids"),
 }

@@ -1,24 +1,21 @@
-"""`sekisho people`: who belongs together, what is on record of one person, and erasing it on request."""
+"""`sekisho people`: who belongs together, and what is on record of one person."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from gateway.cli.context import STANDARD_INPUT, current, operator
-from gateway.cli.output import confirm, emit, fields, listing, progress, say, table, warn
-from gateway.cli.people_csv import read_csv, write_csv
-from gateway.cli.usage import WrongUsage
+from gateway.cli.context import current, operator
+from gateway.cli.kinds import ADDRESSES, VALUES
+from gateway.cli.output import emit, fields, listing, say, table
+from gateway.cli.people_erase import erase
+from gateway.cli.people_files import export_people, import_people
 from gateway.cli.verbs import Verb
-from gateway.errors import Refused
 from gateway.model.entry import parse_entry
-from gateway.store import erasure, persons
+from gateway.store import persons
 from gateway.store.calls import read_calls
 from gateway.store.engine import Store
 from gateway.store.persons import Person
@@ -32,39 +29,8 @@ _NONE = Text("登録された方はまだいません。", "Nobody is on record 
 _MERGED = Text("{other}さんを{name}さんにまとめました。", "{other} is {name} from now on.")
 _SPLIT = Text("{values} を{other}さんに分けました。", "{values} belong to {other} from now on.")
 _NOTED = Text("{name}さんのメモを書き換えました。", "The note on {name} is replaced.")
-_IMPORTED = Text("{people} 名、{values} 件の情報を取り込みました。", "{values} values of {people} persons are new.")
-_EXPORTED = Text("{people} 名を {path} に書き出しました。", "{people} persons are written to {path}.")
-_NO_REASON = Text("理由を --reason で書いてください。記録に残ります。", "Give a reason with --reason; it is kept.")
 _MORE = Text("ほかに {count:,} 件あります。", "{count:,} more are not shown.")
-_FOUND = Text(
-    "{messages:,} 通のメール・電話（うち {others:,} 通は、ほかの方とのやり取りの中でこの方に触れたもの）と"
-    "{records:,} 件の記録を消去します。元に戻せません。",
-    "{messages:,} messages and calls ({others:,} of them with others, which name this person) and {records:,} records"
-    " will be erased. There is no way back.",
-)
-_BLOCKED = Text(
-    "この方への取引停止（{count} 件）も消えるため、以後のメールは通るようになります。",
-    "{count} entries of the blacklist go with it: mail from this person passes again afterwards.",
-)
-_SURE = Text("消去しますか？", "erase it?")
-_NOT_DONE = Text("消去しませんでした。", "nothing was erased")
-_NOT_DONE_MEND = Text("承知のうえで行うには --yes を付けてください。", "add --yes to go on knowingly")
-_ERASED = Text(
-    "消去しました（記録 {seqs}）。証拠ログの検証はこれまでどおり通ります。",
-    "Erased (records {seqs}). The log verifies as before.",
-)
-_OUTSIDE = Text(
-    "次のものは別に消去してください：データベースのバックアップ、店のメールボックス、書き出した証拠一式、"
-    "プログラムの動作記録。",
-    "Erase for yourself: backups of the database, the shop's mailbox, bundles that were exported, the program's log.",
-)
-_WRITE = Text("{path} に書けません：{why}", "{path} cannot be written: {why}")
-_READ = Text("{path} を読めません：{why}", "{path} cannot be read: {why}")
-_SEARCHING = Text("調べています", "searching")
 
-_Other = Annotated[str, Parameter(name="OTHER"), Text("同じ方の別の登録。", "The same person's other entry.")]
-_Note = Annotated[str, Text("メモ。今のメモと置き換わります。", "It replaces the present note.")]
-_File = Annotated[Path | None, Text("書き出すファイル。省略時は画面へ。", "The file; otherwise the screen.")]
 _Name = Annotated[str, Parameter(name="NAME"), Text("お名前か ID。", "Name or id.")]
 
 
@@ -188,98 +154,6 @@ async def note(
     return 0
 
 
-async def import_people(
-    file: Annotated[Path, Text("CSV ファイル。- は標準入力。", "The CSV file; - reads standard input.")], /
-) -> int:
-    """Take in persons from a CSV as `export` writes it; what is known already is left."""
-    context = current()
-    raw = await asyncio.to_thread(_read, file)
-    people = read_csv(raw)
-    new = 0
-    async with context.store() as store:
-        with progress() as bar:
-            for one in bar.track(people):
-                new += await store.committer.submit(persons.Add(one.name, one.values, one.note, operator()))
-    if context.json:
-        emit({"people": len(people), "values": new})
-    say(_IMPORTED, people=len(people), values=new)
-    return 0
-
-
-async def export_people(
-    file: Annotated[Path | None, Text("書き出すファイル。省略時は画面へ。", "The file; otherwise the screen.")] = None,
-    /,
-) -> int:
-    """Everybody on record as CSV that opens in Excel."""
-    context = current()
-    async with context.store(create=False) as store:
-        found = await persons.list_persons(store, limit=1_000_000)
-    written = write_csv(found)
-    if file is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(written)
-        sys.stdout.buffer.flush()
-        return 0
-    try:
-        await asyncio.to_thread(file.write_bytes, written)
-    except OSError as error:
-        raise Refused(_WRITE.with_(path=file, why=error.strerror)) from error
-    if context.json:
-        emit({"people": len(found), "file": str(file)})
-    say(_EXPORTED, people=len(found), path=file)
-    return 0
-
-
-async def erase(
-    who: Annotated[
-        str,
-        Parameter(name="WHO"),
-        Text("アドレス、電話番号、またはお名前か ID。", "Address, phone number, or a person's name or id."),
-    ],
-    /,
-    *,
-    reason: Annotated[
-        str,
-        Text(
-            "理由（「本人の請求」など）。本人のアドレスなどは書かないでください。",
-            "The reason, such as the person's request; leave their address out of it.",
-        ),
-    ],
-    yes: Annotated[bool, Parameter(["--yes", "-y"]), Text("確認せずに進めます。", "Do not ask.")] = False,
-) -> int:
-    """Erase a person from mail, log, lists and free space; refused while a case holds any of it."""
-    context = current()
-    if not reason.strip():
-        raise WrongUsage(_NO_REASON)
-    async with context.store(create=False) as store:
-        with progress() as bar:
-            bar.add_task(_SEARCHING.in_(context.language), total=None)
-            found = await erasure.find(store, await erasure.traces_of(store, who))
-            rows = await erasure.rows_of(store, found.traces)
-        if not found.anything and not rows:
-            raise erasure.nobody(who)
-        await erasure.refuse_held(store, found)
-        if not yes:
-            warn(_FOUND, messages=len(found.messages), others=found.others, records=len(found.records))
-            if found.blocked:
-                warn(_BLOCKED, count=found.blocked)
-            if not confirm(_SURE):
-                raise Refused(_NOT_DONE, _NOT_DONE_MEND)
-        done = await erasure.erase(store, found, reason, operator())
-    if context.json:
-        emit({"records": list(done.seqs), "counts": done.counts})
-    say(_ERASED, seqs=", ".join(map(str, done.seqs)) or "-")
-    say(_OUTSIDE)
-    return 0
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if str(file) == STANDARD_INPUT else file.read_bytes()
-    except OSError as error:
-        raise Refused(_READ.with_(path=file, why=error.strerror)) from error
-
-
 VERBS = (
     Verb("list", list_people, Text("登録された方の一覧です。", "List everybody on record.")),
     Verb("show", show, Text("一人のすべてと時系列を表示します。", "Show one person with a timeline.")),
@@ -295,7 +169,6 @@ NAME = Text("お名前", "name")
 ID = Text("ID", "id")
 BLOCKED = Text("取引停止", "blocked")
 CALLS = Text("電話", "calls")
-ADDRESSES = Text("アドレス", "addresses")
 NOTE = Text("メモ", "note")
 SINCE = Text("登録", "since")
 WHEN = Text("日時", "time")
@@ -307,8 +180,5 @@ OUT = Text("送信", "mail out")
 CALL = Text("電話", "call")
 KINDS = {
     "name": Text("別のお名前", "other names"),
-    "address": ADDRESSES,
-    "ip": Text("IP", "IPs"),
-    "phone": Text("電話番号", "phones"),
-    "order": Text("注文番号", "orders"),
+    **VALUES,
 }

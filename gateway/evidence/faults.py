@@ -54,6 +54,10 @@ MESSAGE_ALTERED = Text(
     "メール {id}（記録 {seq}）の「{column}」が、記録と違っています。",
     "The {column} of message {id} (record {seq}) is not what was recorded.",
 )
+ORDERS = Text(
+    "メール {id}（記録 {seq}）の注文番号の索引が、記録と違っています。",
+    "The orders by which message {id} (record {seq}) is found are not those that were recorded.",
+)
 NO_BODY = Text("メール {id}（記録 {seq}）の本体がありません。", "The bytes of message {id} (record {seq}) are missing.")
 BODY_ALTERED = Text(
     "メール {id}（記録 {seq}）の本体が、受信時のものと違っています。",

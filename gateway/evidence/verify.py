@@ -22,7 +22,7 @@ from gateway.evidence.seals import Seals, read_notes, read_seals
 from gateway.evidence.walk import Deletions, Walk
 from gateway.model.merkle import BLOCK
 from gateway.store.engine import Store
-from gateway.store.tables import body, log, log_block, log_state, message
+from gateway.store.tables import body, log, log_block, log_state, message, message_order
 from gateway.text import Text
 
 BODY_BYTES = 16 * 1024 * 1024  # of message bodies that are looked at together
@@ -134,6 +134,9 @@ async def _messages(connection: AsyncConnection, walk: Walk, first: int, last: i
         connection, select(message).where(message.c.seq >= first, message.c.seq < last).order_by(message.c.seq)
     )
     await asyncio.to_thread(walk.columns, rows)
+    joined = select(message_order, message.c.seq).join(message, message.c.id == message_order.c.message)
+    named = await _rows(connection, joined.where(message.c.seq >= first, message.c.seq < last))
+    await asyncio.to_thread(walk.orders, named)
     async for packed in _bodies(connection, rows):
         await asyncio.to_thread(walk.bodies, packed)
     walk.no_message_missing()

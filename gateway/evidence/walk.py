@@ -13,7 +13,7 @@ from gateway.errors import StoreError
 from gateway.evidence import faults
 from gateway.evidence.faults import Broken
 from gateway.evidence.seals import Seals
-from gateway.model.mail_record import message_columns
+from gateway.model.mail_record import message_columns, order_rows
 from gateway.model.merkle import BLOCK, Frontier, leaf_hash
 from gateway.model.record import leaf_text, time_text
 from gateway.store.body import unpack
@@ -75,6 +75,18 @@ class Walk:
                 if row[column] != value:
                     raise Broken(faults.MESSAGE_ALTERED.with_(id=row["id"], seq=row["seq"], column=column))
 
+    def orders(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Compare the rows of the index of orders, each with the number of its message, with the records."""
+        found: dict[int, list[dict[str, Any]]] = {}
+        for row in rows:
+            found.setdefault(row["seq"], []).append({name: row[name] for name in row if name != "seq"})
+        for seq, record in self._mail.items():
+            if record is None or record["direction"] != "in":
+                continue
+            told = order_rows(record)
+            if sorted(found.get(seq, []), key=_key) != sorted(told, key=_key):
+                raise Broken(faults.ORDERS.with_(id=record["id"], seq=seq))
+
     def bodies(self, packed: Sequence[tuple[Mapping[str, Any], bytes | None]]) -> None:
         """Compare the bytes of messages with their records."""
         for row, zstd in packed:
@@ -130,6 +142,10 @@ class Walk:
             if record is not None and record["id"] != row["message"]:
                 raise Broken(faults.ALTERED.with_(seq=seq, kind=kind, at=time_text(at)))
             self._mail[seq] = record
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    return str(row["order_key"])
 
 
 def _spans(seq: int, text: str | None) -> list[tuple[int, int]]:

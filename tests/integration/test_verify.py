@@ -22,13 +22,14 @@ from gateway.evidence.checkpoint import make_checkpoint
 from gateway.evidence.key_files import load_key
 from gateway.evidence.note import parse, sign, signed_by, split_notes, verifier_key
 from gateway.evidence.verify import Verification, verify
+from gateway.model.fact import Fact
 from gateway.model.merkle import Frontier, leaf_hash
 from gateway.model.record import canonical_json, leaf_text
 from gateway.store.engine import Store, open_store
 from gateway.store.maintenance import upgrade
 from gateway.store.tables import log
 from gateway.store.types import from_micros
-from gateway.text import Text
+from gateway.text import Text, plain
 from tests.integration.stores import Work, accept, acceptance, exchange, note, now, plan
 from tests.servers.postgresql import PostgresqlServer
 
@@ -48,7 +49,8 @@ class Shop:
         store = await open_store(self.url)
         await asyncio.gather(*[store.committer.submit(accept(acceptance(exchange(str(i))))) for i in range(MAILS - 40)])
         await make_checkpoint(store, self.key, self.file)
-        await store.committer.submit(accept(acceptance(exchange("reply"), reply=plan())))
+        named = acceptance(exchange("reply"), reply=plan(), facts={"order": Fact(("1024", "1025"), plain("x"))})
+        await store.committer.submit(accept(named))
         await asyncio.gather(*[store.committer.submit(accept(acceptance(exchange(f"b{i}")))) for i in range(30)])
         await make_checkpoint(store, self.key, self.file)
         for i in range(8):
@@ -190,6 +192,14 @@ TAMPERING: list[tuple[str, Text, dict[str, Any], list[str]]] = [
     ]),
     ("damaged bytes", faults.BODY_ALTERED, {"seq": 7}, [
         "UPDATE body SET zstd = zeroblob(50) WHERE message = (SELECT id FROM message WHERE seq = 7)",
+    ]),
+    ("an order taken from the index", faults.ORDERS, {}, ["DELETE FROM message_order WHERE order_key = '1024'"]),
+    ("an order put into the index", faults.ORDERS, {"seq": 7}, [
+        "INSERT INTO message_order (message, order_key, sender, at) "
+        "SELECT id, '1024', sender, received_at FROM message WHERE seq = 7",
+    ]),
+    ("an order of somebody else", faults.ORDERS, {}, [
+        "UPDATE message_order SET sender = 'x@example.com' WHERE order_key = '1025'",
     ]),
     ("unreadable facts", faults.UNREADABLE, {}, ["UPDATE message SET facts = '{' WHERE seq = 7"]),
     ("an unreadable time", faults.UNREADABLE, {}, ["UPDATE log SET at = 9000000000000000000 WHERE seq = 7"]),
