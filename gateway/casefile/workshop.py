@@ -25,7 +25,7 @@ from gateway.casefile.typesetter import NotSet, Typesetter
 T = TypeVar("T")
 
 FEW: Final = 8  # pieces of work for which processes are not worth their start
-PROCESSES: Final = min(4, os.cpu_count() or 1)
+PROCESSES: Final = min(2, os.cpu_count() or 1)  # each takes about 200 MB
 _BROKEN: Final = "画像を表示できません（ファイルが壊れています）。"
 
 
