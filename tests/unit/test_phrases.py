@@ -302,3 +302,13 @@ def test_a_pattern_on_a_line_end_hits_where_it_was_written() -> None:
     book = PhraseBook([Entry("x", 1, patterns=("消\\n(毒|え)".encode(),))])
     found = book.search("これは消\nえます。\n\n消えません。")
     assert [hit.words for hit in found.hits] == ["消え"]
+
+
+def test_the_example_of_the_manual_is_a_file_of_phrases(tmp_path: Path) -> None:
+    manual = Path(__file__).parents[2] / "docs" / "phrases.md"
+    example = tmp_path / "example.yaml"
+    example.write_text(manual.read_text("utf-8").split("```yaml\n")[1].split("```")[0], "utf-8")
+    book, found = read(example)
+    assert found == []
+    assert [hit.words for hit in book.search("店長を刺す。").hits] == ["店長を刺す"]
+    assert not book.search("ご家族はどうなってもいいですか。いつもありがとう。").hits
