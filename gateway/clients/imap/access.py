@@ -41,8 +41,7 @@ async def open_session(account: Imap, tokens: Tokens | None = None) -> ImapSessi
     try:
         return await _by_token(account, token)
     except ImapLogin as error:
-        why = dict(error.text.values).get("why", "")
-        raise ImapLogin(account.server.host, account.user, str(why), _AGAIN.with_(name=account.name)) from error
+        raise ImapLogin(account.server.host, account.user, error.why, _AGAIN.with_(name=account.name)) from error
 
 
 async def _by_token(account: Imap, token: str) -> ImapSession:

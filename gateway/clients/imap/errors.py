@@ -13,6 +13,15 @@ _LOST = Text("{host} との接続が使えません（{why}）。", "the connect
 _LOST_MEND = Text(
     "サーバー名・ポート・証明書・ネットワークを確かめてください。", "check server, port, certificate and network"
 )
+NO_CONNECTION = Text("時間内につながりませんでした", "no connection in time")
+NO_ANSWER = Text("{seconds:g} 秒以内に応答がありません", "no answer within {seconds:g} s")
+NO_PASSWORD = Text(
+    "この接続ではパスワードを受け付けないサーバーです", "the server takes no password on this connection"
+)
+NO_STARTTLS = Text("サーバーに STARTTLS がありません", "the server offers no STARTTLS")
+ENDED = Text("サーバー側から切断されました", "closed by the server")
+BROKEN = Text("接続が切れました", "connection lost")
+GOODBYE = Text("サーバーが接続を終えました: {said}", "the server said goodbye: {said}")
 _NO_NAME = Text("その名前のサーバーは見つかりません", "there is no server of that name")
 _CLOSED = Text("そのポートでは接続を受け付けていません", "nothing takes connections at that port")
 _NO_WAY = Text("サーバーまで届きません", "there is no way to it")
@@ -44,8 +53,9 @@ class ImapLost(ImapError):
 class ImapLogin(ImapError):
     """The server does not accept who we say we are."""
 
-    def __init__(self, host: str, user: str, why: str, mend: Text | None = None) -> None:
+    def __init__(self, host: str, user: str, why: str | Text, mend: Text | None = None) -> None:
         super().__init__(_LOGIN.with_(host=host, user=user, why=why), mend or _LOGIN_MEND)
+        self.why = why
 
 
 class ImapRefused(ImapError):

@@ -13,7 +13,9 @@ from typing import Any
 
 from aioimaplib.aioimaplib import AUTH, CONNECTED, NONAUTH, AioImapException, Command, IMAP4ClientProtocol
 
+from gateway.clients.imap.errors import BROKEN, ENDED, GOODBYE
 from gateway.clients.imap.response import Answer, Part, code_of, readable
+from gateway.text import Text
 
 LONGEST_LINE = 16 * 1024 * 1024  # bytes; SEARCH gives a million UIDs in about half of it
 USUAL_BUDGET = 32 * 1024 * 1024  # bytes of responses to one command; fetching sets its own
@@ -29,7 +31,7 @@ class Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library is unt
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop)
-        self.lost = ""
+        self.lost: str | Text = ""
         self.bye = ""
         self.exists = 0
         self.news = asyncio.Event()  # something came into the selected folder, or the connection is lost
@@ -75,12 +77,12 @@ class Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library is unt
 
     def eof_received(self) -> bool:
         """The server will say no more."""
-        self.fail("closed by the server")
+        self.fail(ENDED)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail everything that waits, at once."""
-        self.fail(f"connection lost: {exc}" if exc else "connection lost")
+        self.fail(BROKEN)
 
     # for the session
 
@@ -96,7 +98,7 @@ class Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library is unt
     async def run(self, command: Command, budget: int = USUAL_BUDGET) -> Answer:
         """Send one command and give its answer; raises `AioImapException` where the connection is lost."""
         if self.lost:
-            raise AioImapException(self.lost)
+            raise AioImapException(str(self.lost))
         self.budget, self._got = budget, 0
         response = await self.execute(command)
         lines: list[Any] = response.lines
@@ -105,7 +107,7 @@ class Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library is unt
     def send(self, line: str, scrub: str | None = None) -> None:
         """Write one line; nothing of it is logged."""
         if self.lost or self.transport is None:
-            raise AioImapException(self.lost or "not connected")
+            raise AioImapException(str(self.lost) or "not connected")
         self.transport.write(line.encode() + b"\r\n")
 
     @property
@@ -113,16 +115,16 @@ class Protocol(IMAP4ClientProtocol):  # type: ignore[misc]  # the library is unt
         """Whether the server said something that no line end has closed."""
         return bool(self._line or self._parts or self._need)
 
-    def fail(self, why: str) -> None:
+    def fail(self, why: str | Text) -> None:
         """The connection is of no more use: close it and tell everybody who waits."""
-        self.lost = self.lost or (self.bye and f"the server said goodbye: {self.bye}") or why
+        self.lost = self.lost or (GOODBYE.with_(said=self.bye) if self.bye else why)
         if self.transport is not None:
             self.transport.abort()
         if not self._greeted.done():
-            self._greeted.set_exception(AioImapException(self.lost))
+            self._greeted.set_exception(AioImapException(str(self.lost)))
             self._greeted.exception()  # nobody may be waiting for it
         for command in self._pending():
-            command._exception = AioImapException(self.lost)
+            command._exception = AioImapException(str(self.lost))
             command._event.set()
         self.pending_sync_command = None
         self.pending_async_commands.clear()
