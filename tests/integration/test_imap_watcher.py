@@ -167,6 +167,40 @@ async def test_a_release_moves_the_mail_back_and_screens_it_no_more(mailserver: 
         assert [r.state for r in await lab.rows(direction="in")] == ["released"]
 
 
+async def test_a_released_mail_that_a_person_took_away_is_put_back_from_the_record(
+    mailserver: DovecotServer, tmp_path: Path
+) -> None:
+    user = "putback"
+    async with open_lab(tmp_path, account(mailserver, user)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        held = mail("脅迫")
+        await asyncio.to_thread(mailserver.put, user, held)
+        (row,) = await lab.wait_rows(1, state="held")
+        await lab.settled()
+        await asyncio.to_thread(_empty, mailserver, user, "保留")
+        assert await lab.store.committer.submit(Release(row.id)) == ""
+        await until(lambda: asyncio.to_thread(mailserver.mails, user), lambda found: found == [held])
+        await lab.settled()
+        await until(lambda: lab.rows(imap_mail, message=row.id), lambda found: len(found) == 3)
+        assert [r.state for r in await lab.rows(direction="in")] == ["released"]
+        assert (await lab.kinds())["mail.in"] == 1
+
+
+async def test_a_folder_that_a_person_removed_is_made_again(mailserver: DovecotServer, tmp_path: Path) -> None:
+    user = "removed"
+    async with open_lab(tmp_path, account(mailserver, user)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        for number in (1, 2):
+            await asyncio.to_thread(mailserver.put, user, mail(f"脅迫{number}"))
+            await lab.wait_rows(number, state="held")
+            await lab.settled()
+            assert subjects(mailserver.mails(user, "保留")) == [f"脅迫{number}"]
+            with mailserver.imap(user) as session:
+                assert session.delete(mailbox("保留"))[0] == "OK"
+
+
 async def test_a_person_who_moves_a_held_mail_back_releases_it(mailserver: DovecotServer, tmp_path: Path) -> None:
     async with open_lab(tmp_path, account(mailserver, "person")) as lab:
         lab.watch()
@@ -533,6 +567,14 @@ async def test_what_status_says_of_an_account(mailserver: DovecotServer, tmp_pat
         )
         assert said["shop"]["error"] == ""
         assert len(await lab.rows(imap_folder)) == 1
+
+
+def _empty(server: DovecotServer, user: str, folder: str) -> None:
+    """Remove every mail of a folder, as a person does."""
+    with server.imap(user) as session:
+        session.select(mailbox(folder))
+        session.store("1:*", "+FLAGS", "\\Deleted")
+        session.expunge()
 
 
 def _new_validity(server: DovecotServer, user: str) -> None:

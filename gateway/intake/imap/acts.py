@@ -47,7 +47,6 @@ class Actor:
         self._account = account
         self._store = store
         self._teller = teller
-        self._made: set[str] = set()
 
     async def due(self) -> bool:
         """Whether anything is to be done now. Raises `StoreError`."""
@@ -153,29 +152,36 @@ class Actor:
             found: dict[int, int] = await work()
         except ImapRefused as error:
             missing = error.code in ("TRYCREATE", "NONEXISTENT")
-            if not missing or not self._account.may_create or target in self._made:
+            if not missing or not self._account.may_create:
                 raise
             await session.create(target)
-            self._made.add(target)
             logger.info("imap_folder_made", account=self._account.name, folder=target)
             found = await work()
         return found
 
     async def _return(self, session: ImapSession, row: Any) -> None:
-        """A released mail goes back; where a person took it away meanwhile, there is nothing to do."""
+        """A released mail goes back; where a person took it away meanwhile, it is put there again from the record."""
         back = await self._find(session, row.target, row.message) if row.attempts else 0
         uid = await self._find(session, row.folder, row.message)
         if not uid:
-            said = ("done", back, _ALREADY) if back else ("gone", 0, "no longer there")
-            await self._settle([records.Done(_place(row), *said)])
+            await self._settle([await self._put_back(session, row)])
             return
-        await self._select(session, row.folder)
         if not back:
             step = session.move if session.has("MOVE") else session.copy
             new = (await step([uid], row.target)).get(uid, 0)
         if back or not session.has("MOVE"):
+            await session.select(row.folder)
             await self._remove(session, [uid])
         await self._settle([records.Done(_place(row), "done", back or new)])
+
+    async def _put_back(self, session: ImapSession, row: Any) -> records.Done:
+        there = await self._find(session, row.target, row.message)
+        if there:
+            return records.Done(_place(row), "done", there, _ALREADY)
+        raw = await records.original(self._store, row.message)
+        if raw is None:
+            return records.Done(_place(row), "gone", note="no longer there, nor on record")
+        return records.Done(_place(row), "done", await session.append(row.target, raw), "put back from the record")
 
     async def _find(self, session: ImapSession, folder: str, id: str) -> int:
         """The UID of a message on record in a folder, told by size and bytes; 0 where it is not there."""

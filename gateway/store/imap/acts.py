@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +13,10 @@ from sqlalchemy import and_, select, update
 from gateway.model.mail_record import clean
 from gateway.model.mailbox import Act, Place
 from gateway.store.batch import Batch
+from gateway.store.body import unpack
 from gateway.store.engine import Store
 from gateway.store.imap.rows import M, new_row, same, same_row
-from gateway.store.tables import imap_mail, message
+from gateway.store.tables import body, imap_mail, message
 
 UNDER_WAY = timedelta(minutes=10)  # longer than any act takes: each of its steps has a deadline
 _CHUNK = 200
@@ -107,6 +109,14 @@ async def size_and_digest(store: Store, id: str) -> tuple[int, bytes] | None:
     async with store.read() as connection:
         row = (await connection.execute(select(message.c.size, message.c.sha256).where(message.c.id == id))).first()
     return (row.size, row.sha256) if row is not None else None
+
+
+async def original(store: Store, id: str) -> bytes | None:
+    """The bytes of a message on record, None where they were deleted after their time."""
+    columns = select(message.c.size, body.c.zstd).join(body, body.c.message == message.c.id)
+    async with store.read() as connection:
+        row = (await connection.execute(columns.where(message.c.id == id))).first()
+    return await asyncio.to_thread(unpack, row.zstd, row.size) if row is not None else None
 
 
 async def place_of(batch: Batch, id: str) -> Any:
