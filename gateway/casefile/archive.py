@@ -1,8 +1,9 @@
 """The zip that is handed over, plain or encrypted.
 
-Encrypted means AES-256 as WinZip defines it (AE-2): a lawyer opens it with a double click in 7-Zip or in current
-versions of Windows, which age does not offer, and it is no toy like the old zip password. Because its key derivation is
-weak by today's measure the password is never chosen by a person: it is made here, with 100 bits.
+Encrypted means AES-256 as WinZip defines it (AE-2): free programs that law offices have, such as 7-Zip, open it, where
+age needs a command line. Explorer alone opens only the old zip password, which is broken with a few known bytes, and
+papers of this kind deserve better. As the key derivation is weak by today's measure, the password is never chosen by a
+person: it is made here, with about 99 bits.
 """
 
 from __future__ import annotations

@@ -33,4 +33,9 @@ def cell(value: object) -> str:
     text = str(value)
     if text.startswith(_FORMULA) and not isinstance(value, (int, float)):
         text = "'" + text
+    return uncontrolled(text)
+
+
+def uncontrolled(text: str) -> str:
+    """The text with the codes of what would turn it about or upset a screen: 〔U+202E〕."""
     return _CONTROL.sub(lambda found: f"〔U+{ord(found[0]):04X}〕", text)

@@ -14,6 +14,8 @@ from docx.enum.section import WD_ORIENT
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt
 
+from gateway.casefile.csv_table import uncontrolled
+
 MINCHO: Final = "ＭＳ 明朝"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _UNFIT: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")  # no XML 1.0 may hold these
@@ -86,8 +88,8 @@ class Paper:
 
 
 def fit(text: str) -> str:
-    """The text without what XML cannot hold."""
-    return _UNFIT.sub("�", text)
+    """The text without what XML cannot hold, and with the codes of what upsets a screen."""
+    return _UNFIT.sub("�", uncontrolled(text))
 
 
 def _timeless(docx: bytes) -> bytes:

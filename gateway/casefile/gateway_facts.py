@@ -7,6 +7,7 @@ from typing import Any, Final
 from gateway.casefile.frame import Frame
 from gateway.casefile.glyphs import Shown
 from gateway.casefile.letter import Letter
+from gateway.casefile.origins import grade_of, source_of
 from gateway.casefile.redaction import Redaction
 from gateway.casefile.when import japanese, utc_text
 
@@ -41,7 +42,7 @@ def gateway_facts(
         said = f"{tls['version']}（{tls['cipher']}）" if tls else "なし（平文）"
         rows.append(["通信の暗号化", said])
     if origin:
-        rows.append(["発信元 IP アドレス", f"{origin['ip']}（根拠 {origin['source']}、確度 {origin['trust']}）"])
+        rows.append(["発信元 IP アドレス", f"{origin['ip']}（根拠：{source_of(origin)}、確度：{grade_of(origin)}）"])
     checks = [f"{name.upper()} {_fact(facts[name])}" for name in ("spf", "dkim", "dmarc", "arc") if name in facts]
     if checks:
         rows.append(["差出人の認証", "、".join(checks)])

@@ -14,6 +14,7 @@ from gateway.casefile.facts import Facts
 from gateway.casefile.frame import Frame, kind_of
 from gateway.casefile.letter import Letter
 from gateway.casefile.lists import listing, one_line
+from gateway.casefile.origins import grade_of, port_of, source_of
 from gateway.casefile.timeline import timeline
 from gateway.casefile.when import japanese_date, japanese_minute
 
@@ -111,8 +112,9 @@ def _memo(facts: Facts, frame: Frame) -> bytes:
     paper = Paper("ご相談用のメモ", frame.shop, frame.made_at)
     paper.text(f"作成：{japanese_minute(frame.made_at, zone)}　{frame.shop}")
     paper.text(f"※ {_NO_GUARANTEE}")
+    calls = facts.gathered.calls
     incoming = [letter for letter in facts.exhibits if letter.direction == "in"]
-    times = sorted([*(letter.received_at for letter in incoming), *(call.at for call in facts.gathered.calls)])
+    times = sorted([*(letter.received_at for letter in incoming), *(call.at for call in calls)])
     period = (
         f"{japanese_minute(times[0], zone)} から {japanese_minute(times[-1], zone)} まで" if times else "（記録なし）"
     )
@@ -123,12 +125,12 @@ def _memo(facts: Facts, frame: Frame) -> bytes:
     paper.heading("一　概要")
     rows = [
         ("いつ", period),
-        ("どこで", "電子メールと電話（" + "、".join(_recipients(facts)) + " あて）"),
+        ("どこで", ("電子メールと電話" if calls else "電子メール") + f"（{'、'.join(_recipients(facts))} あて）"),
         ("だれが", "差出人の表示：" + ("、".join(shown[:20]) or "（なし）") + "\n（表示は偽ることができます）"),
         ("だれに", frame.shop),
         ("なにを", "、".join(names) or "（下記の書証をご覧ください）"),
         ("なぜ", "（経緯をお書きください）"),
-        ("どのように", f"電子メール {len(incoming)} 通、電話 {len(facts.gathered.calls)} 件"),
+        ("どのように", f"電子メール {len(incoming)} 通、電話 {len(calls)} 件"),
     ]
     paper.table((("項目", 26), ("内容", 138)), [(label, clean(said)) for label, said in rows])
     paper.heading("二　告知された内容（原文の引用）")
@@ -138,18 +140,21 @@ def _memo(facts: Facts, frame: Frame) -> bytes:
         paper.text(clean(f"{japanese_minute(at, zone)}　{name}（{stamp}）"))
         paper.quote(clean(f"「{quote}」"))
     paper.heading("三　接続の記録")
-    paper.text("次の IP アドレスは接続元を示すもので、契約者や人物を示すものではありません。照会には日時が必要です。")
+    paper.text(
+        "次の IP アドレスは接続元を示すもので、契約者や人物を示すものではありません。"
+        "照会には、日時とポート番号も必要になることがあります。"
+    )
     paper.table(
-        (("IP アドレス", 46), ("日時", 62), ("根拠・確度", 30), ("号証", 26)),
+        (("IP アドレス", 34), ("ポート", 16), ("日時", 46), ("根拠（確度）", 42), ("号証", 26)),
         [[clean(c) for c in row] for row in origins],
     )
-    if facts.gathered.calls:
+    if calls:
         paper.heading("四　電話")
-        calls = [
+        heard = [
             (japanese_minute(call.at, zone), call.number or "番号非通知", clean(one_line(call.summary)))
-            for call in facts.gathered.calls
+            for call in calls
         ]
-        paper.table((("日時", 50), ("番号", 34), ("内容（店の担当者による）", 80)), calls)
+        paper.table((("日時", 50), ("番号", 34), ("内容（店の担当者による）", 80)), heard)
     return paper.content()
 
 
@@ -168,8 +173,9 @@ def _origins(facts: Facts) -> list[Sequence[str]]:
         origin = (letter.record or {}).get("origin")
         if letter.direction == "in" and origin:
             at = letter.received_at.astimezone(facts.zone).isoformat(" ", "seconds")
-            graded = f"{origin.get('source', '')}・{origin.get('trust', '')}"
-            rows.append((origin["ip"], at, graded, facts.taken[letter.mark.name].stamp))
+            port = port_of(letter.record or {})
+            told = f"{source_of(origin)}（{grade_of(origin)}）"
+            rows.append((origin["ip"], port, at, told, facts.taken[letter.mark.name].stamp))
     return rows
 
 

@@ -42,8 +42,10 @@ _START = Text("--start は 1 以上にしてください。", "--start must be 1
 _NO_HOLD = Text("保全中の案件はありません。", "No case holds anything.")
 _DONE = Text("{path} を作成しました。", "{path} is written.")
 _TELL = Text(
-    "パスワードは、ファイルとは別の手段（電話など）でお伝えください。この画面のほかには残りません。",
-    "Tell the password by another way than the file, such as by telephone. It is kept nowhere but here.",
+    "パスワードは、ファイルとは別の手段（電話など）でお伝えください。この画面のほかには残りません。"
+    "開くには、AES に対応したソフト（7-Zip など、無料）が要ります。Windows のエクスプローラーだけでは開けません。",
+    "Tell the password by another way than the file, such as by telephone. It is kept nowhere but here."
+    " It opens in programs that know AES, such as 7-Zip; Explorer alone does not open it.",
 )
 _STEPS = {
     READING: Text("メールを読み取り中", "reading mail"),
