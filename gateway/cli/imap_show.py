@@ -10,7 +10,7 @@ from gateway.cli.output import fields, say, warn
 from gateway.model.settings import Imap
 from gateway.text import Text, plain
 
-_WATCHED = ("IDLE", "MOVE", "UIDPLUS", "NAMESPACE", "QUOTA", "ACL", "SPECIAL-USE", "AUTH=XOAUTH2")
+_WATCHED = ("IDLE", "MOVE", "UIDPLUS", "NAMESPACE", "QUOTA", "ACL", "SPECIAL-USE")
 
 _TITLE = Text("■ {name}（{user} @ {server}）", "■ {name} ({user} @ {server})")
 _SERVER = Text("サーバーの機能", "the server can")

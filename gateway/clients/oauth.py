@@ -50,6 +50,7 @@ _AWAY = Text(
 )
 _REFUSED = Text("認可サーバーが断りました（{why}）。", "the authorization server refused: {why}")
 _REFUSED_MEND = Text("client_id と client_secret を確かめてください。", "check client_id and client_secret")
+_DENIED = Text("ブラウザーで「許可しない」が選ばれました。", "the permission was refused in the browser")
 _LATE = Text("時間内に許可されませんでした。", "the permission was not given in time")
 _INSECURE = Text("{url} は https ではありません。", "{url} is not https")
 
@@ -210,6 +211,8 @@ class OAuthClient:
                 return
             if said.get("error") == "slow_down":
                 interval += 5  # RFC 8628 §3.5
+            elif said.get("error") == "access_denied":
+                raise OAuthRevoked(_DENIED, _LOGIN.with_(name=self._name))
             elif said.get("error") != "authorization_pending":
                 raise self._refused(said)
         raise OAuthRevoked(_LATE, _LOGIN.with_(name=self._name))

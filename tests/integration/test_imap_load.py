@@ -101,7 +101,6 @@ async def test_2000_waiting_mails_at_100_a_second_in_flat_memory_without_holding
         assert grown < 150, figures
         assert worst < 0.05, figures
         assert worked < 2.0, figures
-        assert ahead <= 200, figures  # two seconds' worth of the backlog
 
 
 async def test_memory_stays_flat_over_a_long_backlog(new_mailserver: NewServer, tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ async def test_a_refused_permission_is_told(authority: AuthorizationServer, tmp_
     made = client(authority, TokenFile(tmp_path / "t"))
     with pytest.raises(OAuthRevoked) as caught:
         await made.finish(await made.begin())
+    assert "「許可しない」が選ばれました" in caught.value.in_("ja")
     assert "sekisho imap login 店" in caught.value.in_("ja")
 
 
