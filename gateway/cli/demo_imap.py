@@ -57,7 +57,7 @@ USER = "shop@shop.example"
 PATIENCE = 60.0
 
 _START = Text(
-    "■ {folder} に一式を作り、見本のメールサーバー（Dovecot）と、そのメールボックスを見張る関所を動かします。",
+    "■ {folder} に一式を作り、見本のメールサーバー（Dovecot）と、そのメールボックスを見張るゲートウェイを動かします。",
     "■ making everything in {folder}, starting a mail server (Dovecot) and a gateway that watches a mailbox on it",
 )
 _READY = Text("  見張りを始めました: {user} @ 127.0.0.1:{port}", "  watching {user} @ 127.0.0.1:{port}")
