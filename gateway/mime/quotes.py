@@ -56,6 +56,7 @@ _SAID: Final = ("書きました。", "メール。", "メッセージ。", "wro
 _DRAWN: Final = frozenset("-_=*━─－ー転")
 _BEGINS: Final = re.compile(r"(?:from|von|de|差出人|送信者|発信者|on)\b", re.IGNORECASE)
 _INITIALS: Final = frozenset("fvdoFVDO差送発")  # of `_BEGINS`
+_STARTS: Final = frozenset(" \t\u3000>*") | _INITIALS | _DRAWN  # of a line that may head
 _DATED: Final = re.compile(r"\d[年/.-]")
 _DATED_ASCII: Final = re.compile(r"[0-9][/.-]")
 _SENT: Final = ("送信", "sent", "envoy", "gesendet", "outlook", "アウトルック")
@@ -85,6 +86,8 @@ def written(text: str) -> str:
 
 def _without_quotes(lines: list[str], *, marked: bool) -> list[str]:
     """`marked`: a mark of quoted lines stands somewhere in the text."""
+    if not marked and not _may_hold_heading(lines):
+        return lines
     quoted = [_QUOTED.match(line) is not None for line in lines] if marked else [False] * len(lines)
     last_quoted = max((i for i, is_quoted in enumerate(quoted) if is_quoted), default=-1)
     kept: list[str] = []
@@ -114,6 +117,15 @@ def _without_quotes(lines: list[str], *, marked: bool) -> list[str]:
         kept.append(lines[at])
         at += 1
     return kept
+
+
+def _may_hold_heading(lines: list[str]) -> bool:
+    """Whether `_may_head` could say yes to one of the lines; much cheaper than to ask of each."""
+    text = "\n".join(lines)
+    if ":" in text or "：" in text or any(said in text for said in _SAID):
+        return True
+    starts = {line[:1] for line in lines}
+    return not starts.isdisjoint(_STARTS) or (_DATED_ASCII if text.isascii() else _DATED).search(text) is not None
 
 
 def _may_head(line: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Final
 
 import re2
 
+from gateway.model.pattern_needs import beyond_ascii
+
 TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
 _PROOF = b"proof"
 # What in a pattern can fit a line end or depends on it: a line end itself, `[^…]`, classes, the flag s, anchors.
@@ -25,21 +27,28 @@ def re2_options() -> re2.Options:
 
 
 class PatternSets:
-    """Many patterns, told quickly which of them match: they are searched in sets of `TOGETHER`."""
+    """Many patterns, told quickly which of them match: they are searched in sets of `TOGETHER`.
+
+    Of a text in ASCII only those are asked that such a text can match.
+    """
 
     def __init__(self, patterns: Sequence[bytes]) -> None:
-        self._count = len(patterns)
-        self._sets = [
-            (first, pattern_set(patterns[first : first + TOGETHER])) for first in range(0, self._count, TOGETHER)
-        ]
+        beyond = [beyond_ascii(pattern.decode()) for pattern in patterns]
+        self._any = _in_sets(patterns, [index for index, needed in enumerate(beyond) if not needed])
+        self._beyond = _in_sets(patterns, [index for index, needed in enumerate(beyond) if needed])
 
     def matching(self, text: bytes) -> Iterator[int]:
         """The indexes of the patterns that match somewhere, and of all that RE2 could not take together."""
-        for first, together in self._sets:
+        for indexes, together in self._any if text.isascii() else (*self._any, *self._beyond):
             if together is None:
-                yield from range(first, min(first + TOGETHER, self._count))
+                yield from indexes
             else:
-                yield from (first + index for index in together.matching(text))
+                yield from (indexes[found] for found in together.matching(text))
+
+
+def _in_sets(patterns: Sequence[bytes], chosen: Sequence[int]) -> list[tuple[Sequence[int], PatternSet | None]]:
+    parts = [chosen[first : first + TOGETHER] for first in range(0, len(chosen), TOGETHER)]
+    return [(part, pattern_set([patterns[index] for index in part])) for part in parts]
 
 
 def sees_line_ends(pattern: bytes) -> bool:

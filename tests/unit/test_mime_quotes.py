@@ -1,7 +1,10 @@
 """The sender's own words, without quotations and signature."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gateway.mime import quotes
 from gateway.mime.quotes import written
 
 MINE = "返金してください。"
@@ -78,3 +81,8 @@ def test_what_is_unsure_stays(text: str) -> None:
 def test_a_long_text_below_a_signature_mark_cannot_hide() -> None:
     threat = "\n".join(f"脅し {i}" for i in range(30))
     assert threat in written(f"こんにちは\n-- \n{threat}")
+
+
+@given(st.lists(st.text(st.sampled_from("ab1年/:：。-転差fF >*\u3000きた書しまメール"), max_size=12), max_size=8))
+def test_no_heading_is_missed_by_the_quick_look(lines: list[str]) -> None:
+    assert quotes._may_hold_heading(lines) or not any(quotes._may_head(line) for line in lines)

@@ -288,7 +288,9 @@ def test_a_long_mail_is_searched_quickly(language: str) -> None:
     assert time.perf_counter() - started < 0.25
 
 
-@pytest.mark.parametrize("pattern", ["死\\nね", "死\\sね", "死\\Wね", "死[^a]ね", "(?m)^死", "(?m)死ね$", "(?s)死.ね", "死\nね"])
+@pytest.mark.parametrize(
+    "pattern", ["死\\nね", "死\\sね", "死\\Wね", "死[^a]ね", "(?m)^死", "(?m)死ね$", "(?s)死.ね", "死\nね"]
+)
 def test_a_pattern_that_a_line_end_fits_is_searched_in_the_lines(pattern: str) -> None:
     assert sees_line_ends(pattern.encode())
 
