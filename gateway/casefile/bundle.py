@@ -139,6 +139,7 @@ class _Making:
             reason=order.reason,
             shop=order.shop,
             operator=order.operator,
+            cases=None if order.query.get("hold") else frozenset(order.query.get("case", ())),
             made_at=self.at,
         )
 

@@ -27,11 +27,27 @@ AUDIT: Final = {
     "reason": "理由",
     "seq": "記録番号",
 }
+_KINDS: Final = {
+    "export": "書き出し", "custody": "一式の受渡し", "keys": "署名鍵", "deletion": "削除", "case": "案件",
+    "block": "取引停止", "unblock": "取引停止の解除", "quarantine": "保留", "queue": "配送待ち", "call": "電話",
+    "people": "お客様の登録", "gateway": "ゲートウェイ", "rules": "ルール", "operator": "操作",
+}  # fmt: skip
+_ACTIONS: Final = {
+    "export": "書き出し", "made": "作成", "handed_over": "引渡し", "received": "受領", "begin": "使用開始",
+    "rotate": "交代", "erasure": "本人の請求による消去", "retention": "保存期間の満了", "add": "登録", "change": "変更",
+    "hold": "保全", "release": "解除", "refuse": "お断り", "start": "起動", "stop": "停止", "call": "登録",
+    "block": "登録", "unblock": "解除", "merge": "統合", "split": "分割", "note": "メモ", "retry": "再送",
+    "cancel": "取消し", "aside": "取り置き",
+}  # fmt: skip
+_OF_PERSONS: Final = ("block", "unblock", "quarantine", "queue", "call", "people")
 _CUSTODY: Final = {"made": "作成", "handed_over": "引渡し", "received": "受領"}
 
 
 def custody(facts: Facts) -> Iterable[Sequence[object]]:
-    """Bundles made before, this one, and lines for whoever takes it on; its own SHA-256 cannot stand in it."""
+    """Bundles made before, without their names, this one, and lines for whoever takes it on.
+
+    Its own SHA-256 cannot stand in it.
+    """
     for record in facts.gathered.audit:
         if record.kind == "custody" and record.said is not None:
             said = record.said
@@ -40,8 +56,8 @@ def custody(facts: Facts) -> Iterable[Sequence[object]]:
                 local_text(record.at, facts.zone),
                 action,
                 said.get("operator", ""),
-                said.get("to", ""),
-                said.get("bundle", ""),
+                "",  # whom it was given to, and its name, may tell of another customer
+                "",
                 said.get("sha256", ""),
                 record.seq,
             )
@@ -56,8 +72,11 @@ def audit(facts: Facts) -> Iterable[Sequence[object]]:
     for record in facts.gathered.audit:
         said = record.said
         if said is None:
-            yield (local_text(record.at, facts.zone), record.kind, "（削除済み）", "", "", record.seq)
-        elif record.kind not in ("block", "unblock", "quarantine", "call", "people") or record.seq in concerned:
+            at = local_text(record.at, facts.zone)
+            yield (at, _KINDS.get(record.kind, record.kind), "（削除済み）", "", "", record.seq)
+        elif record.kind not in _OF_PERSONS or record.seq in concerned:
+            if record.kind == "case" and facts.cases is not None and said.get("name") not in facts.cases:
+                said = {**said, "reason": ""}  # that of another case may name its persons
             yield _act(record, said, facts.zone)
 
 
@@ -65,4 +84,5 @@ def _act(record: LogRecord, said: Mapping[str, Any], zone: ZoneInfo) -> Sequence
     action = said.get("action") or said.get("verb") or said.get("what") or said.get("rule") or record.kind
     reason = said.get("reason") or said.get("why") or ""
     at = local_text(record.at, zone)
-    return (at, record.kind, action if isinstance(action, str) else "", said.get("operator", ""), reason, record.seq)
+    told = _ACTIONS.get(action, action) if isinstance(action, str) else ""
+    return (at, _KINDS.get(record.kind, record.kind), told, said.get("operator", ""), reason, record.seq)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gateway.casefile.facts import Facts
-from gateway.casefile.gather import EXPORT
 from gateway.casefile.order import Order
 from gateway.casefile.readme import Summary
 from gateway.casefile.when import japanese_minute
@@ -16,7 +15,7 @@ from gateway.evidence.sealed import SealedCheckpoint
 from gateway.store.engine import Store
 
 # What tells of the log itself and of nobody else.
-_OF_THE_LOG = (EXPORT, "keys", "custody", "gateway", "rules")
+_OF_THE_LOG = ("keys", "gateway", "rules")
 
 
 async def shown_records(store: Store, facts: Facts, checkpoint: SealedCheckpoint, more: Iterable[int]) -> set[int]:

@@ -28,6 +28,7 @@ class Facts:
     reason: str  # why things were blacked out
     shop: str
     operator: str
+    cases: frozenset[str] | None  # whose reasons may be told; None: all
     made_at: datetime
 
     @property

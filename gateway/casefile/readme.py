@@ -82,7 +82,7 @@ _CONTENT = Text(
 06_completeness.csv    記録・書き出し・除外・削除の件数（記録＝書き出し＋除外＋対象外＋削除済み）
 07_settings.json       抽出条件、操作者、版、時計の状態
 08_redactions.csv      墨消しの一覧　　09_custody.csv  受渡しの記録　　10_operator_audit.csv  操作の記録
-11_policy              書き出した時点の文面とルール
+11_policy              書き出した時点の文面とルール（相手方に渡す前に、ほかの方のことが書かれていないかご確認ください）
 12_police_memo.docx    警察へのご相談用のメモ
 eml smtp attachments dns recordings   原本（受信・送信したバイト列のまま）
 verify                 検証のための資料と手順書
@@ -101,7 +101,8 @@ CSV は Excel でそのまま開けます。1行目が見出し、2行目はプ�
 06_completeness.csv    logged = exported + withheld + not concerned + deleted
 07_settings.json       What was asked for, by whom, versions, state of the clock
 08_redactions.csv      What was blacked out     09_custody.csv  who held it     10_operator_audit.csv  who did what
-11_policy              Letters and rules as they stood when this was written
+11_policy              Letters and rules as they stood when this was written (see that they name nobody else before
+                       you hand them to the other side)
 12_police_memo.docx    Memo for the police
 eml smtp attachments dns recordings   The originals, byte for byte
 verify                 What is needed to check it, with instructions

@@ -34,7 +34,7 @@ from gateway.model.fact import Fact
 from gateway.model.verdict import Action, Outcome, Verdict
 from gateway.store.accept import Accept
 from gateway.store.calls import AddCall
-from gateway.store.cases import AddCase
+from gateway.store.cases import AddCase, Hold
 from gateway.store.selection import Selection
 from gateway.testing.mail import letter
 from gateway.testing.pictures import gradient
@@ -378,3 +378,30 @@ def test_an_encrypted_bundle_opens_by_the_password_that_was_told(sekisho: Here, 
         locked.setpassword(told.one["password"].encode())
         (tmp_path / "inner.zip").write_bytes(locked.read("case.zip"))
     assert sekisho("verify", "--json", str(tmp_path / "inner.zip")).one["ok"]
+
+
+def submit(shop: Shop, unit: Any) -> None:
+    """Have a unit written."""
+    shop.with_store(lambda store: store.committer.submit(unit))
+
+
+def test_a_bundle_tells_nothing_of_other_cases_and_their_bundles(tmp_path: Path) -> None:
+    """It goes to the other side's lawyer, too."""
+    shop = fill(make(tmp_path / "shop"))
+    for name, sender, reason in (
+        ("碇の件", "ikari@isp.example", "訴訟の準備"),
+        ("田中の件", "jiro@example.com", "田中氏の件"),
+    ):
+        submit(shop, AddCase(name, {"address": [sender]}))
+        submit(shop, Hold(name, True, reason, "taro"))
+    bundles.export(shop, "tanaka.zip", order(Selection(addresses=("jiro@example.com",))))
+    chosen = order(Selection(addresses=("ikari@isp.example",)), query={"case": ("碇の件",)})
+    bag = bundles.unpack(bundles.export(shop, "case.zip", chosen)[0], tmp_path / "bag")
+    reasons = [row["reason"] for row in rows(bag, "10_operator_audit.csv") if row["kind"] == "案件"]
+    assert reasons == ["", "訴訟の準備", "", ""]
+    (made, own, *_) = rows(bag, "09_custody.csv")
+    assert (made["action"], made["bundle"], len(made["sha256"])) == ("作成", "", 64)
+    assert (own["action"], own["holder"]) == ("作成（この一式）", "taro")
+    for file in bag.rglob("*"):
+        if file.is_file():
+            assert not any(word in file.read_bytes() for word in ("田中".encode(), b"tanaka", b"jiro@")), file
