@@ -13,11 +13,13 @@ from gateway.evidence.deletions import deletions
 from gateway.evidence.key_files import load_keys
 from gateway.evidence.log_records import records_about
 from gateway.evidence.verify import verify
+from gateway.model.fact import Fact
 from gateway.store.calls import AddCall
 from gateway.store.cases import AddCase, Hold
 from gateway.store.engine import Store
 from gateway.store.retention import CHUNK, retain
 from gateway.store.tables import body, call, message, message_order, queue, recording, sender_origin
+from gateway.text import plain
 from tests.integration.databases import store as store
 from tests.integration.stores import Work, accept, acceptance, exchange, plan
 
@@ -31,7 +33,9 @@ async def fill(store: Store, count: int = 12) -> list[str]:
     for number in range(count):
         came = exchange(str(number), sender=("taro" if number % 2 else "hanako") + "@example.com")
         ids.append(came.id)
-        await store.committer.submit(accept(acceptance(came, reply=plan(to="a@b.example") if number == 0 else None)))
+        facts = {"order": Fact((str(1000 + number),), plain("x"))}
+        reply = plan(to="a@b.example") if number == 0 else None
+        await store.committer.submit(accept(acceptance(came, reply=reply, facts=facts)))
 
     async def sent(batch: Any) -> None:
         await batch.execute(update(queue).values(state="done", owner=None))
@@ -89,12 +93,6 @@ async def test_a_hold_keeps_everything_of_its_case(store: Store, tmp_path: Path)
 
 async def test_a_hold_by_message_order_and_period(store: Store, tmp_path: Path) -> None:
     ids = await fill(store, 4)
-
-    async def order(batch: Any) -> None:
-        row = {"message": ids[1], "order_key": "1001", "sender": "x", "complaint": None, "at": batch.now}
-        batch.insert(message_order, row)
-
-    await store.committer.submit(Work(order))
     await store.committer.submit(AddCase("一", {"message": [ids[3]]}, hold=True))
     await store.committer.submit(AddCase("二", {"order": ["1001"]}, hold=True))
     await store.committer.submit(AddCase("三", {"order": ["1001"]}, until=datetime(2001, 1, 1, tzinfo=UTC), hold=True))
