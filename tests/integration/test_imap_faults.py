@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import os
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +19,16 @@ from gateway.clients.transport import Status
 from gateway.intake.imap import watcher
 from gateway.intake.imap.watcher import LONGEST_WAIT, _backoff
 from gateway.model.acceptance import Leased
-from gateway.store.tables import imap_mail
+from gateway.store.tables import imap_folder, imap_mail
 from gateway.testing.dovecot import DovecotServer
+from gateway.testing.mail import letter
 from tests.integration.imap_fake import FakeImap
 from tests.integration.imap_lab import Lab, account, mail, open_lab, subjects, until
 from tests.integration.imap_proxy import Fault, KillingProxy
 from tests.integration.stores import Work
 
 NewServer = Callable[..., DovecotServer]
+KILLS = int(os.environ.get("SEKISHO_KILLS", "3"))
 
 
 async def lying(server: DovecotServer, folder: str = "INBOX") -> list[bytes]:
@@ -85,6 +88,52 @@ async def test_the_server_is_killed_at_its_work(fault: str, new_mailserver: NewS
         await holds(lab, server, 3, 2)
         assert proxy.kills == 1
         assert proxy.connections >= 2
+
+
+async def test_the_server_is_killed_again_and_again_at_random(new_mailserver: NewServer, tmp_path: Path) -> None:
+    server = new_mailserver()
+    async with open_lab(tmp_path, account(server, poll=2.0)) as lab:
+        lab.watch()
+        await lab.caught_up()
+        for turn in range(KILLS):
+            raws = [mail(f"{word} {turn}-{n}", f"c{turn}-{n}@c.example") for n in range(6) for word in ("質問", "脅迫")]
+            await asyncio.to_thread(server.put, "shop", *raws)
+            await asyncio.sleep(random.uniform(0.3, 0.9))
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+        await holds(lab, server, 6 * KILLS, 6 * KILLS)
+
+
+async def test_the_server_loses_its_numbers_while_it_is_watched(new_mailserver: NewServer, tmp_path: Path) -> None:
+    """Every folder gets a new UIDVALIDITY under the watcher's hands; the mail itself stays."""
+    server = new_mailserver()
+    async with open_lab(tmp_path, account(server, poll=1.0, sent=("Sent",))) as lab:
+        await asyncio.to_thread(server.mails, "shop", "Sent")
+        lab.watch()
+        await lab.caught_up()
+        await asyncio.to_thread(server.put, "shop", mail("質問", "c@c.example"), mail("脅迫"))
+        await asyncio.to_thread(
+            server.put, "shop", letter("shop@shop.example", "Re: 質問", to="c@c.example"), folder="Sent"
+        )
+        await holds(lab, server, 1, 1)
+        await lab.wait_rows(1, direction="out", kind="mail")
+        before = await lab.kinds()
+        numbers = {row.folder: row.uidvalidity for row in await lab.rows(imap_folder)}
+        await asyncio.to_thread(server.kill)
+        for file in (server.folder / "mail" / "shop" / "Maildir").rglob("dovecot*"):
+            if file.is_file():
+                file.unlink()
+        await asyncio.sleep(1.1)  # the UIDVALIDITY is the time in seconds
+        await asyncio.to_thread(server.start)
+        await until(
+            lambda: lab.rows(imap_folder),
+            lambda rows: all(row.uidvalidity != numbers[row.folder] and row.since is not None for row in rows),
+        )
+        await lab.wait_rows(2, imap_mail, note="known")
+        await lab.settled()
+        assert await lab.kinds() == before
+        assert lab.replies == {"c@c.example": 1}
+        assert (len(server.mails("shop")), len(server.mails("shop", "保留"))) == (1, 1)
 
 
 @pytest.mark.parametrize("after", [-1, 0], ids=["before it is done", "after it is done"])
