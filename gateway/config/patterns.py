@@ -14,6 +14,8 @@ from gateway.text import Text
 
 MAX_PATTERN = 1000  # characters
 MAX_HIT = 80  # characters of what was found, as `explain` shows it
+_SIGN = re.compile(r"([\\.+*?()|\[\]{}^$-])")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def checked_pattern(pattern: str) -> bytes:
@@ -70,6 +72,7 @@ def fold_pattern(pattern: str) -> str:
     """A pattern as it must be to meet folded text: what is not ASCII is folded; signs that this makes are literal."""
 
     def fold(run: re.Match[str]) -> str:
-        return re.sub(r"([\\.+*?()|\[\]{}^$-])", r"\\\1", fold_text(run[0]))
+        folded = fold_text(run[0])
+        return folded if folded == run[0] else _SIGN.sub(r"\\\1", folded)
 
-    return re.sub(r"[^\x00-\x7f]+", fold, pattern)
+    return _BEYOND_ASCII.sub(fold, pattern)

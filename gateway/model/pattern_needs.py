@@ -7,6 +7,7 @@ from typing import Final
 
 _GROUP: Final = re.compile(r"\?(?:[a-zA-Z-]*(?P<flags>\))|[a-zA-Z-]*:|P<[^>]*>)")
 _CLASS: Final = re.compile(r"\[(?P<not>\^?)(?P<members>\]?(?:[^\]\\\[]|\\.)*)\]")
+_LETTERS: Final = re.compile(r"[^\\\[\](){}|?*+.^$]+(?![?*{])")  # what follows says nothing of how often
 _COUNT: Final = re.compile(r"\{(?P<least>[0-9]+)(?:,[0-9]*)?\}")
 
 
@@ -47,6 +48,9 @@ def _either(pattern: str, at: int) -> tuple[bool, int]:
 
 def _one(pattern: str, at: int) -> tuple[bool, int]:
     """The same of one character, class or group, before what says how often."""
+    run = _LETTERS.match(pattern, at)
+    if run is not None:
+        return not run[0].isascii(), run.end()
     sign = pattern[at]
     if sign == "(":
         opening = _GROUP.match(pattern, at + 1)
