@@ -244,7 +244,8 @@ _STEPS = Text(
 
 1. ファイル　　manifest-sha256.txt の各行は「SHA-256  ファイル名」です。例: sha256sum -c manifest-sha256.txt
    一覧の署名: openssl dgst -sha256 -verify data/verify/keys/ecdsa.pem
-               -signature signature/manifest-sha256.txt.ecdsa manifest-sha256.txt
+               -signature signature/manifest-sha256.txt.ecdsa manifest-sha256.txt（bag-info.txt も同じです）
+   鍵の指紋を店の言うものと比べます: openssl dgst -sha256 data/verify/keys/ecdsa.pem
 2. チェックポイント　verify/checkpoint.txt（C2SP tlog-checkpoint 形式: ログの名前、件数、ルートハッシュ）
    openssl dgst -sha256 -verify keys/ecdsa.pem -signature checkpoint.ecdsa checkpoint.txt
 3. ログ　　　　leaves.txt の1行が1件の記録（リーフ）です。「sekisho/1 番号 時刻 種類 ハッシュ」。
@@ -257,6 +258,7 @@ _STEPS = Text(
 6. アンカー　　anchors.txt の1行が1件です（番号 種類 件数 時刻 認証局）。
    openssl ts -verify -data anchors/001.txt -in anchors/001.tsr -CAfile anchors/001.pem -attime 時刻
    -attime は、認証局の証明書の期限が切れた後も検証できるように付けます。
+   時刻は openssl ts -reply -in anchors/001.tsr -text の「Time stamp」と同じはずです。
    続いて、ログの最初の「件数」件のルートハッシュが、anchors/001.txt のものと同じことを確かめます。
 7. 個別の証明　proofs/番号.txt は、その記録の監査パス（RFC 9162 2.1.3）です。consistency.txt は、アンカーとチェック
    ポイントのあいだの一貫性の証明（RFC 9162 2.1.4）です。
@@ -268,7 +270,8 @@ _STEPS = Text(
 
 1. Files        Each line of manifest-sha256.txt is "SHA-256  name": sha256sum -c manifest-sha256.txt
    Its signature: openssl dgst -sha256 -verify data/verify/keys/ecdsa.pem
-                  -signature signature/manifest-sha256.txt.ecdsa manifest-sha256.txt
+                  -signature signature/manifest-sha256.txt.ecdsa manifest-sha256.txt (bag-info.txt likewise)
+   Compare the key's fingerprint with what the shop says: openssl dgst -sha256 data/verify/keys/ecdsa.pem
 2. Checkpoint   verify/checkpoint.txt (C2SP tlog-checkpoint: name of the log, number of records, root hash)
    openssl dgst -sha256 -verify keys/ecdsa.pem -signature checkpoint.ecdsa checkpoint.txt
 3. Log          Each line of leaves.txt is the leaf of one record: "sekisho/1 NUMBER TIME KIND HASH". The Merkle tree of
@@ -280,6 +283,7 @@ _STEPS = Text(
 5. Making       The first line of exhibits.txt names the record (kind export) whose "files" hold the tables' SHA-256.
 6. Anchors      Each line of anchors.txt is one: NAME KIND SIZE TIME AUTHORITY.
    openssl ts -verify -data anchors/001.txt -in anchors/001.tsr -CAfile anchors/001.pem -attime TIME
+   TIME is the "Time stamp" of openssl ts -reply -in anchors/001.tsr -text.
    -attime lets it be checked after the authority's certificate has expired. Then see that the root hash of the first
    SIZE records is that in anchors/001.txt.
 7. Proofs       proofs/NUMBER.txt is the record's audit path (RFC 9162 2.1.3); consistency.txt proves that the log only

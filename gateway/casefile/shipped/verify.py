@@ -22,6 +22,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -146,8 +147,8 @@ def check(path: Path, kept: tuple[str, ...] = ()) -> Findings:
     note = _checkpoint(bundle, log, found)
     records = _records(bundle, log, found)
     _anchors(bundle, log, note, Ring(bundle, note, records, found), records, kept, found)
-    _deletions(log, records, found)
-    _handed_over(bundle, log, note, records, found)
+    covered = _deletions(log, records, found)
+    _handed_over(bundle, log, note, records, covered, found)
     _paths(bundle, log, note, found)
     return found
 
@@ -624,18 +625,21 @@ def _records(bundle: Bundle, log: Log, found: Findings) -> dict[int, dict[str, A
     return opened
 
 
-def _deletions(log: Log, records: dict[int, dict[str, Any]], found: Findings) -> None:
+def _deletions(log: Log, records: dict[int, dict[str, Any]], found: Findings) -> dict[int, int]:
+    """Of each deleted record the number of the record that tells of it."""
     by_rule: dict[str, int] = {}
-    covered: dict[int, str] = {}
-    for number, record in records.items():
+    covered: dict[int, int] = {}
+    deleted = sorted(log.deleted)
+    for number, record in sorted(records.items()):
         if record["kind"] == "deletion":
             for first, last in record["said"].get("records", ()):
-                for seq in log.deleted:
-                    if first <= seq <= last and seq < number:
-                        covered[seq] = str(record["said"].get("rule", "?"))
-    for seq in sorted(log.deleted):
+                before = min(last, number - 1)  # it covers what came before it alone
+                for seq in deleted[bisect_left(deleted, first) : bisect_right(deleted, before)]:
+                    covered.setdefault(seq, number)
+    for seq in deleted:
         if seq in covered:
-            by_rule[covered[seq]] = by_rule.get(covered[seq], 0) + 1
+            rule = str(records[covered[seq]]["said"].get("rule", "?"))
+            by_rule[rule] = by_rule.get(rule, 0) + 1
         else:
             found.fault(
                 "DELETED_WITHOUT_RECORD",
@@ -646,10 +650,16 @@ def _deletions(log: Log, records: dict[int, dict[str, Any]], found: Findings) ->
         words = {"retention": ("保存期間の満了", "end of retention"), "erasure": ("本人の請求", "request")}
         ja, en = words.get(rule, (rule, rule))
         found.note(f"削除済みの記録 {count} 件（{ja}。証明は残る）", f"{count} records deleted ({en}); proofs stay")
+    return covered
 
 
 def _handed_over(
-    bundle: Bundle, log: Log, note: Note | None, records: dict[int, dict[str, Any]], found: Findings
+    bundle: Bundle,
+    log: Log,
+    note: Note | None,
+    records: dict[int, dict[str, Any]],
+    covered: dict[int, int],
+    found: Findings,
 ) -> None:
     first, _, listed = bundle.read("data/verify/exhibits.txt").partition(b"\n")
     named = re.fullmatch(rb"export (\d{1,18})", first)
@@ -705,7 +715,7 @@ def _handed_over(
     found.note(f"書証 {len(exhibits)} 件の原本", f"the originals of {len(exhibits)} exhibits")
     if not any(code == "TABLE_CHANGED" for code, *_ in found.faults):
         _told_in_tables(bundle, exhibits, records, found)
-        _complete(bundle, log, record["said"], len(exhibits), records, found)
+        _complete(bundle, log, record["said"], len(exhibits), covered, found)
 
 
 def _rows(bundle: Bundle, name: str) -> list[dict[str, str]]:
@@ -750,7 +760,7 @@ def _told_in_tables(
 
 
 def _complete(
-    bundle: Bundle, log: Log, said: dict[str, Any], exhibits: int, records: dict[int, dict[str, Any]], found: Findings
+    bundle: Bundle, log: Log, said: dict[str, Any], exhibits: int, covered: dict[int, int], found: Findings
 ) -> None:
     """The table of completeness adds up, and tells as many messages as there are in the log."""
     columns = ("logged", "exported", "withheld", "other", "deleted")
@@ -764,16 +774,10 @@ def _complete(
             total = numbers
         else:
             months = [a + b for a, b in zip(months, numbers)]  # noqa: B905
-    counted = said.get("counted")
-    mail = [n for n in log.place if log.kind(n) in ("mail.in", "mail.out") and isinstance(counted, int) and n < counted]
-    spans = [
-        span
-        for seq, one in records.items()
-        if one["kind"] == "deletion" and isinstance(counted, int) and seq < counted
-        for span in one["said"].get("records", ())
-    ]
+    counted = int(said.get("counted", 0))
+    mail = [n for n in log.place if log.kind(n) in ("mail.in", "mail.out") and n < counted]
     gone = [n for n in mail if n in log.deleted]
-    surely = sum(any(first <= n <= last for first, last in spans) for n in gone)
+    surely = sum(n in covered and covered[n] < counted for n in gone)
     if not (good and months == total and total[0] == len(mail) and total[1] == exhibits) or not (
         surely <= total[4] <= len(gone)
     ):

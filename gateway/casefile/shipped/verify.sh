@@ -367,7 +367,7 @@ logged=$(awk '$4 == "anchor"' "$work/leaves" | wc -l | tr -d ' ') given=$(wc -l 
 
 # --- deletions ------------------------------------------------------------------------------------------------------
 
-: >"$work/ranges"
+: >"$work/covered"
 awk '$1 == "leaf" && $4 == "deletion" { print $2 }' "$work/leaves" | while read -r seq; do
     file=$(record "$seq")
     [ -f "$file" ] || continue
@@ -377,13 +377,14 @@ awk '$1 == "leaf" && $4 == "deletion" { print $2 }' "$work/leaves" | while read 
         echo "$first $last ${rule:-?} $seq"
     done
 done >"$work/ranges"
-awk '
-    FILENAME == ARGV[1] { first[++n] = $1; last[n] = $2; rule[n] = $3; by[n] = $4; next }
-    $1 == "gone" {
-        covered = ""
-        for (i = 1; i <= n; i++) if (first[i] <= $2 + 0 && $2 + 0 <= last[i] && $2 + 0 < by[i]) covered = rule[i]
-        if (covered == "") print "bare", $2; else count[covered]++
+awk -v size="$size" -v spans="$work/covered" '
+    FILENAME == ARGV[1] {
+        to = $2 + 0 < $4 + 0 ? $2 + 0 : $4 - 1  # a deletion covers what came before it alone
+        if (to >= size) to = size - 1
+        for (n = $1 + 0; n <= to; n++) if (!(n in rule)) { rule[n] = $3; print n, $4 >spans }
+        next
     }
+    $1 == "gone" { if ($2 + 0 in rule) count[rule[$2 + 0]]++; else print "bare", $2 }
     END { for (rule_ in count) print "rule", rule_, count[rule_] }
 ' "$work/ranges" "$work/leaves" >"$work/deleted"
 while read -r what name count; do
@@ -482,14 +483,13 @@ note "書証 $exhibits 件の原本" "the originals of the exhibits"
 if [ -n "$told" ] && ! grep -q TABLE_CHANGED "$work/faults"; then
     counted=$(tail -c +33 "$told" | tr ',{}' '\n\n\n' | sed -n 's/^"counted":\([0-9]*\)$/\1/p')
     sums=$(awk -v counted="${counted:-0}" -v exhibits="$exhibits" '
-        FILENAME == ARGV[1] { first[++n] = $1; last[n] = $2; by[n] = $4; next }
+        FILENAME == ARGV[1] { by[$1] = $2; next }
         FILENAME == ARGV[2] {
             if (($4 != "mail.in" && $4 != "mail.out") || $2 + 0 >= counted) next
             mail++
             if ($1 != "gone") next
             gone++
-            for (i = 1; i <= n; i++)
-                if (by[i] < counted && first[i] <= $2 + 0 && $2 + 0 <= last[i] && $2 + 0 < by[i]) { surely++; break }
+            if (($2 in by) && by[$2] + 0 < counted) surely++
             next
         }
         $1 != "ログ全体" { next }
@@ -503,7 +503,7 @@ if [ -n "$told" ] && ! grep -q TABLE_CHANGED "$work/faults"; then
             good = good && surely + 0 <= total[8] && total[8] <= gone + 0
             printf "%s %d %d %d %d %d\n", good ? "good" : "bad", total[4], total[5], total[6], total[7], total[8]
         }
-    ' "$work/ranges" "$work/leaves" FS=, data/06_completeness.csv)
+    ' "$work/covered" "$work/leaves" FS=, data/06_completeness.csv)
     set -- $sums
     if [ "$1" = good ]; then
         note "ログのメール $2 件＝書証 $3 件＋除外 $4 件＋対象外 $5 件＋削除済み $6 件" \
