@@ -47,6 +47,11 @@ _TELL = Text(
     "Tell the password by another way than the file, such as by telephone. It is kept nowhere but here."
     " It opens in programs that know AES, such as 7-Zip; Explorer alone does not open it.",
 )
+_LOOK = Text(
+    "画像・PDF・Word などの添付ファイルの中は、墨消しの対象として調べられません。"
+    "渡す前に attachments フォルダーをご確認ください。",
+    "Pictures, PDF and Word files are not looked into for words to black out: look at the folder attachments yourself.",
+)
 _STEPS = {
     READING: Text("メールを読み取り中", "reading mail"),
     SETTING: Text("書証を作成中", "setting exhibits"),
@@ -136,6 +141,8 @@ async def export(
 
             made = await make_bundle(store, checkpoint_files(context.settings), what, target, show)
     _show(made, output)
+    if redact and made.attachments:
+        warn(_LOOK)
     return 0
 
 

@@ -344,8 +344,8 @@ while read -r line; do
             "The first $anchored records are not those that anchor $name fixed outside: the log was rewritten after that."
     else
         case ${ed25519:+$(judge "$name" "$file.txt")} in
-        others) note "アンカー $name は、ログに登録された別の鍵で署名されています。別のゲートウェイの鍵か、店にお確かめください" \
-            "anchor $name is signed by another key of the log: ask whether it is that of a gateway that shares the database" ;;
+        others) note "！ アンカー $name は、ログに登録された別の鍵で署名されています。別のゲートウェイの鍵か、店にお確かめください" \
+            "! anchor $name is signed by another key of the log: ask whether it is that of a gateway that shares the database" ;;
         ring) ;;
         *) [ -z "$ed25519" ] || fault SIGNATURE "アンカー $name に、このゲートウェイの鍵による正しい署名がありません。" \
             "Anchor $name bears no good signature of this gateway's keys." ;;
