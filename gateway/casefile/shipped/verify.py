@@ -381,10 +381,10 @@ class Ring:
         for key, seq in self.others.items():
             if note.signed_by(key):
                 found.note(
-                    f"！ アンカー {name} は、記録 {seq} で登録された別の鍵で署名されています。データベースを共有する別の"
-                    "ゲートウェイの鍵か、店にお確かめください",
-                    f"! anchor {name} is signed by another key, of record {seq}: ask whether it is that of a gateway that"
-                    " shares the database",
+                    f"！ アンカー {name} は、記録 {seq} で登録された別の鍵で署名されています。データベースを共有する"
+                    "別のゲートウェイの鍵か、店にお確かめください",
+                    f"! anchor {name} is signed by another key, of record {seq}: ask whether it is that of a gateway"
+                    " that shares the database",
                 )
                 return
         found.fault(
