@@ -24,7 +24,7 @@ help:
 	@echo "make test    install into $(VENV), check style, types and imports, run all tests"
 	@echo "make bench   measure against Postfix and Postfix with rspamd (BENCH_ARGS=--help for its options)"
 	@echo "make fuzz    screen what a fuzzer guided by coverage makes of sample mails, for ten minutes (FUZZ_ARGS=-help=1)"
-	@echo "make docs    the schemas and the page of facts under docs/, from the code"
+	@echo "make docs    the schemas and the page of facts under docs/, the Japanese phrases of an English shop"
 	@echo "make lint    style, types and imports only"
 	@echo "make clean   remove what these made"
 

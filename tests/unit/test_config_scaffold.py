@@ -138,3 +138,12 @@ def test_english_threats(text: str, threat: bool, tmp_path: Path) -> None:
 
 def test_half_width_kana_meet_a_pattern_in_full_width() -> None:
     assert compile_patterns([checked_pattern("(ぶっ|ブッ)殺")])(fold_text("ﾌﾞｯ殺す").encode())
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("text", ["店に火をつけてやる。", "I will burn your shop down."])
+def test_threats_in_either_language_are_held_in_shops_of_either(language: str, text: str, tmp_path: Path) -> None:
+    scaffold.write(tmp_path, language)
+    settings = load_settings(tmp_path / "config.yaml", {})
+    phrases = load_ruleset(settings.rules, SPECS, settings=settings).phrases
+    assert {hit.category for hit in phrases.search(text).hits} >= {{"ja": "脅迫", "en": "threat"}[language]}
