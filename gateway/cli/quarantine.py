@@ -32,7 +32,10 @@ _CHOICE = Text(
     "届けるには: sekisho quarantine release {id}\nお断りするには: sekisho quarantine refuse {id}",
     "to deliver it: sekisho quarantine release {id}\nto refuse it: sekisho quarantine refuse {id}",
 )
-_RELEASED = Text("{id} の保留を解き、届いたままの形で配送に回しました。", "{id} is released and goes out as it came.")
+_RELEASED = Text(
+    "{id} の保留を解きました。届いたままの形でメールボックスに届きます。",
+    "{id} is released: it goes to the mailbox as it came.",
+)
 _REFUSED = Text("{id} をお断りしました。記録は残ります。", "{id} is refused; it stays on record.")
 
 _Ids = Annotated[str, Parameter(name="ID"), ID]
