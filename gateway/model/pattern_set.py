@@ -11,6 +11,7 @@ import re2
 from gateway.model.pattern_needs import beyond_ascii
 
 TOGETHER: Final = 32  # patterns in one set; a larger one outgrows RE2's cache of states, which is then built ever anew
+TOGETHER_ANY: Final = 256  # the same where ASCII may match: such patterns have few states, and each set costs a pass
 _PROOF = b"proof"
 # What in a pattern can fit a line end or depends on it: a line end itself, `[^…]`, classes, the flag s, anchors.
 _LINE_END = re.compile(rb"\\[nrsvfxWDPCzA]|\n|\[:|\(\?[a-zA-Z]*s|[\^$]")
@@ -27,15 +28,15 @@ def re2_options() -> re2.Options:
 
 
 class PatternSets:
-    """Many patterns, told quickly which of them match: they are searched in sets of `TOGETHER`.
+    """Many patterns, told quickly which of them match: they are searched in sets.
 
     Of a text in ASCII only those are asked that such a text can match.
     """
 
     def __init__(self, patterns: Sequence[bytes]) -> None:
         beyond = [beyond_ascii(pattern.decode()) for pattern in patterns]
-        self._any = _in_sets(patterns, [index for index, needed in enumerate(beyond) if not needed])
-        self._beyond = _in_sets(patterns, [index for index, needed in enumerate(beyond) if needed])
+        self._any = _in_sets(patterns, [index for index, needed in enumerate(beyond) if not needed], TOGETHER_ANY)
+        self._beyond = _in_sets(patterns, [index for index, needed in enumerate(beyond) if needed], TOGETHER)
 
     def matching(self, text: bytes) -> Iterator[int]:
         """The indexes of the patterns that match somewhere, and of all that RE2 could not take together."""
@@ -46,8 +47,10 @@ class PatternSets:
                 yield from (indexes[found] for found in together.matching(text))
 
 
-def _in_sets(patterns: Sequence[bytes], chosen: Sequence[int]) -> list[tuple[Sequence[int], PatternSet | None]]:
-    parts = [chosen[first : first + TOGETHER] for first in range(0, len(chosen), TOGETHER)]
+def _in_sets(
+    patterns: Sequence[bytes], chosen: Sequence[int], most: int
+) -> list[tuple[Sequence[int], PatternSet | None]]:
+    parts = [chosen[first : first + most] for first in range(0, len(chosen), most)]
     return [(part, pattern_set([patterns[index] for index in part])) for part in parts]
 
 
