@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import structlog
 
 from gateway.model.settings import Log
@@ -24,7 +27,7 @@ def configure(settings: Log, stream: Any = None) -> None:
     if text:
         processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_line)]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -34,3 +37,11 @@ def configure(settings: Log, stream: Any = None) -> None:
     logging.basicConfig(stream=out, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for name in ("mail.log", "mail.debug", "asyncio", "aiosqlite"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _line(event: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    """An event as one line of JSON."""
+    try:
+        return orjson.dumps(event, default=default).decode()
+    except TypeError:  # lone surrogates, integers of more than 64 bits
+        return json.dumps(event, default=default)

@@ -79,18 +79,13 @@ class Templates:
         self._directory = directory
         self._language = settings.shop.language
         self._sandbox = Sandbox()
-        self.stamp = self.look()  # of the files when they were last read, whether they had a fault or not
-        self._kept = self._load()
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names that a rule may use."""
-        return frozenset(name for name, _ in self._kept)
+        self.reload()
 
     def reload(self) -> None:
         """Read all files again; raises ConfigError and then keeps what was."""
-        self.stamp = self.look()
+        self.stamp = self.look()  # of the files when they were last read, whether they had a fault or not
         self._kept = self._load()
+        self.names = frozenset(name for name, _ in self._kept)  # that a rule may use
 
     def look(self) -> Stamp:
         """What tells that a file of the shop's folder was changed, added or taken away."""
